@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * What the frontend and the engines both do for a client.  The payloads
+ * come from clients and are not trusted.
+ */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "peer.h"
+#include "request.h"
+
+static uint8_t	*peer_frame(enum frm_command, int, const void *, size_t,
+		    size_t *);
+
+static uint8_t *
+peer_frame(enum frm_command opcode, int in_error, const void *payload,
+    size_t len, size_t *framelen)
+{
+	uint8_t	*p;
+
+	if ((p = malloc(FRM_HEADER_SIZE + len)) == NULL)
+		fatal("%s", __func__);
+	frm_encode(p, FRM_RESPONSE, (int)opcode, in_error, (uint32_t)len);
+	if (len > 0)
+		memcpy(p + FRM_HEADER_SIZE, payload, len);
+	*framelen = FRM_HEADER_SIZE + len;
+	return (p);
+}
+
+uint8_t *
+peer_response(enum frm_command opcode, const void *payload, size_t len,
+    size_t *framelen)
+{
+	return (peer_frame(opcode, 0, payload, len, framelen));
+}
+
+uint8_t *
+peer_error(enum frm_command opcode, const char *text, size_t *framelen)
+{
+	uint8_t	*frame;
+	char	*payload;
+	size_t	 len;
+
+	if ((payload = req_error_payload(text, &len)) == NULL)
+		fatal("%s", __func__);
+	frame = peer_frame(opcode, 1, payload, len, framelen);
+	free(payload);
+	return (frame);
+}
+
+void
+peer_log(enum log_level level, uint32_t client, const char *fmt, ...)
+{
+	struct log_field	 fields[2];
+	char			 number[16], *msg;
+	va_list			 ap;
+	int			 n;
+
+	if (level > log_getlevel())
+		return;
+	va_start(ap, fmt);
+	n = vasprintf(&msg, fmt, ap);
+	va_end(ap);
+	if (n == -1)
+		return;
+	snprintf(number, sizeof(number), "%u", client);
+	fields[0].key = "client";
+	fields[0].value = number;
+	fields[1].key = NULL;
+	log_entry(level, fields, "%s", msg);
+	free(msg);
+}
+
+int
+peer_log_frame(uint32_t client, const uint8_t *payload, size_t len, char *err)
+{
+	struct req_log		 req;
+	struct log_field	 fields[4];
+	char			 number[16];
+	size_t			 n;
+
+	if (req_log_parse(&req, (const char *)payload, len, err) == -1)
+		return (-1);
+	snprintf(number, sizeof(number), "%u", client);
+	n = 0;
+	fields[n].key = "client";
+	fields[n++].value = number;
+	if (req.container[0] != '\0') {
+		fields[n].key = "container";
+		fields[n++].value = req.container;
+	}
+	fields[n].key = "source";
+	fields[n++].value = req.source;
+	fields[n].key = NULL;
+	log_entry((enum log_level)log_level_parse(req.level), fields, "%s",
+	    req.msg);
+	req_log_free(&req);
+	return (0);
+}

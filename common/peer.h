@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * What the frontend and the engines both do for a client: whole response
+ * frames, log lines that name the client, entries of the log stream.
+ */
+
+#ifndef CCP_PEER_H
+#define CCP_PEER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "frame.h"
+#include "log.h"
+
+/*
+ * A response frame in one piece, so that it can be sent with one write.
+ * malloc'd, the caller frees; running out of memory is fatal.
+ */
+uint8_t	*peer_response(enum frm_command, const void *payload, size_t len,
+	    size_t *framelen);
+uint8_t	*peer_error(enum frm_command, const char *text, size_t *framelen);
+
+/* A log line with the field client=<number>. */
+void	 peer_log(enum log_level, uint32_t client, const char *, ...)
+	    __attribute__((__format__(printf, 3, 4)));
+
+/* One frame of the log stream.  0, or -1 and why in err (JSON_ERRMAX). */
+int	 peer_log_frame(uint32_t client, const uint8_t *payload, size_t len,
+	    char *err);
+
+#endif /* CCP_PEER_H */

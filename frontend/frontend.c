@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * ccp-frontend: start, messages of the parent.  Takes all rights away
+ * before the listeners arrive.
+ */
+
+#include <sys/types.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "frontend.h"
+#include "sandbox.h"
+#include "sandbox_frontend.h"
+#include "spawn.h"
+
+enum fe_setup {
+	FE_SETUP = 0x01,
+	FE_RUNNING = 0x02
+};
+
+static void	fe_parent_ended(struct imsgev *, enum imsgev_end);
+static int	fe_conf(struct imsgev *, struct ibuf *, int *);
+static int	fe_listen(struct imsgev *, struct ibuf *, int *);
+static int	fe_start(struct imsgev *, struct ibuf *, int *);
+
+/* Who sends: the parent. */
+static const struct imsgev_handler fe_parent_table[] = {
+	{ MSG_SETUP_CONF,	FE_SETUP,	fe_conf },
+	{ MSG_SETUP_LISTEN,	FE_SETUP,	fe_listen },
+	{ MSG_SETUP_START,	FE_SETUP,	fe_start },
+	{ MSG_VM_OPENED,	FE_RUNNING,	fe_vm_opened },
+	{ MSG_VM_FAILED,	FE_RUNNING,	fe_vm_failed },
+	{ MSG_VM_GONE,		FE_RUNNING,	fe_vm_gone },
+	{ 0, 0, NULL }
+};
+
+static struct fe_env	 fe_env;
+struct fe_env		*fenv = &fe_env;
+
+int
+main(int argc, char *argv[])
+{
+	const char	*errstr;
+	uint64_t	 nofile;
+	uint32_t	 layers;
+	uid_t		 uid;
+	gid_t		 gid;
+
+	/* ccp-frontend uid gid nofile rootfd: numbers from the parent */
+	if (argc != 5 || sbx_check_socket(SPAWN_CHANNEL_FD) == -1 ||
+	    sbx_check_socket(SPAWN_LOG_FD) == -1) {
+		fprintf(stderr, "ccp-frontend: started by cc-proxy only\n");
+		return (1);
+	}
+	log_init_child(SPAWN_LOG_FD, LOGL_WARN);
+	uid = (uid_t)strtonum(argv[1], 0, UINT32_MAX - 1, &errstr);
+	if (errstr == NULL)
+		gid = (gid_t)strtonum(argv[2], 0, UINT32_MAX - 1, &errstr);
+	if (errstr == NULL)
+		nofile = (uint64_t)strtonum(argv[3], 1, INT32_MAX, &errstr);
+	if (errstr != NULL)
+		fatalx("argument %s", errstr);
+	sbx_start(-1);
+
+	RB_INIT(&fenv->conns);
+	RB_INIT(&fenv->tokens);
+	RB_INIT(&fenv->ids);
+	RB_INIT(&fenv->vmids);
+	fenv->client_fd = fenv->control_fd = -1;
+	fenv->started = (uint64_t)time(NULL);
+	fenv->parent_pid = (uint32_t)getppid();
+	fenv->unrouted_max = nofile / 2 < FE_UNROUTED_MAX ?
+	    (unsigned int)(nofile / 2) : FE_UNROUTED_MAX;
+
+	sbx_warmup();
+	event_init();
+	layers = fe_sandbox(uid, gid, nofile);
+
+	if (imsgev_init(&fenv->parent, SPAWN_CHANNEL_FD, fe_parent_table,
+	    FE_SETUP, fe_parent_ended, NULL) == -1)
+		fatal("channel");
+	imsgev_send(&fenv->parent, MSG_SETUP_READY, -1,
+	    msg_u32_encode(layers));
+	event_dispatch();
+	return (0);
+}
+
+/* The parent went: end, after what is readable now was handled. */
+static void
+fe_parent_ended(struct imsgev *iev, enum imsgev_end end)
+{
+	struct timeval	 now = { 0, 0 };
+
+	if (end == IMSGEV_VIOLATION)
+		fatalx("parent: %s", iev->iev_why);
+	event_loopexit(&now);
+}
+
+static int
+fe_conf(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	(void)iev;
+	(void)fd;
+	if (msg_conf_decode(b, &fenv->conf) == -1)
+		return (-1);
+	log_setlevel((enum log_level)fenv->conf.level);
+	return (0);
+}
+
+static int
+fe_listen(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	int	 which, *slot;
+
+	(void)iev;
+	if (msg_u8_decode(b, &which, MSG_LISTEN_CONTROL + 1) == -1)
+		return (-1);
+	slot = which == MSG_LISTEN_CLIENT ? &fenv->client_fd :
+	    &fenv->control_fd;
+	if (*slot != -1)
+		return (-1);
+	*slot = *fd;
+	*fd = -1;
+	return (0);
+}
+
+static int
+fe_start(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	(void)b;
+	(void)fd;
+	if (fenv->client_fd == -1)
+		return (-1);
+	iev->iev_state = FE_RUNNING;
+	fe_accept_start();
+	return (0);
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * ccp-frontend: accepts clients, reads one request of each, and passes the
+ * connection on to the engine of the VM it names.  It owns the routing: id
+ * to VM and token to VM.  It never sees stream data.
+ */
+
+#ifndef CCP_FRONTEND_H
+#define CCP_FRONTEND_H
+
+#include <sys/queue.h>
+#include <sys/tree.h>
+
+#include <event.h>
+
+#include "frame.h"
+#include "imsgev.h"
+#include "msg.h"
+#include "peer.h"
+#include "request.h"
+
+#define FE_UNROUTED_MAX	4096	/* clients not yet with an engine */
+#define FE_UNROUTED_UID	2048	/* of them, of one uid other than root */
+#define FE_CLIENTS_VM	16384	/* clients of one engine */
+#define FE_TOKENS_VM	16384	/* live tokens of one VM */
+#define FE_UNACKED_MAX	8	/* hand-overs an engine has not confirmed */
+#define FE_REQUEST_TIME	60	/* seconds for a request that was begun */
+#define FE_ACCEPT_PAUSE	1	/* seconds without descriptors */
+#define FE_CONTROL_MAX	16	/* administration clients */
+
+struct fe_vm;
+
+enum fe_state {			/* of a connection that is still here */
+	FE_HEADER,		/* reading FRM_HEADER_SIZE bytes */
+	FE_REST,		/* reading the rest of the frame, exactly */
+	FE_PARKED,		/* waiting for a VM or an engine's turn */
+	FE_ROUTED		/* an engine has it: a record only */
+};
+
+struct fe_conn {
+	RB_ENTRY(fe_conn)	 entry;		/* by connid */
+	TAILQ_ENTRY(fe_conn)	 wait_entry;	/* vm_waiting */
+	LIST_ENTRY(fe_conn)	 vm_entry;	/* vm_conns, if routed */
+	uint32_t		 connid;
+	uint32_t		 client;
+	int			 fd;
+	uint32_t		 uid, gid, pid;
+	enum fe_state		 state;
+	struct event		 ev;
+	short			 ev_flags;
+	struct event		 timer;		/* half a request */
+	uint8_t			*in;		/* the frame, as it came */
+	size_t			 inlen, insize, want;
+	struct frm_header	 hdr;
+	uint8_t			*out;		/* rest of a response */
+	size_t			 outoff, outlen;
+	struct fe_vm		*vm;		/* parked for or routed to */
+	struct fe_vm		*dead;		/* attached; its engine died */
+	uint32_t		 ntokens;	/* to be minted */
+	int			 taken;		/* the engine confirmed it */
+};
+RB_HEAD(fe_conns, fe_conn);
+
+struct fe_token {
+	RB_ENTRY(fe_token)	 entry;
+	LIST_ENTRY(fe_token)	 vm_entry;
+	struct fe_vm		*vm;
+	char			 token[TOKEN_SIZE];
+};
+RB_HEAD(fe_tokens, fe_token);
+
+struct fe_vm {
+	RB_ENTRY(fe_vm)		 id_entry;	/* unless unregistered */
+	RB_ENTRY(fe_vm)		 vmid_entry;
+	uint32_t		 vmid;
+	char			 id[MSG_ID_MAX + 1];
+	char			 ctl[MSG_SUN_MAX + 1];
+	char			 io[MSG_SUN_MAX + 1];
+	uint32_t		 uid;		/* who registered it */
+	enum msg_vm_state	 state;
+	int			 has_engine;	/* channel open */
+	int			 gone;		/* process reaped */
+	uint32_t		 engine_pid;
+	struct imsgev		 engine;
+	struct fe_conn		*registrant;	/* until it is up */
+	TAILQ_HEAD(, fe_conn)	 waiting;
+	LIST_HEAD(, fe_conn)	 conns;
+	LIST_HEAD(, fe_token)	 tokens;
+	unsigned int		 nconns, ntokens, unacked;
+};
+RB_HEAD(fe_ids, fe_vm);
+RB_HEAD(fe_vmids, fe_vm);
+
+struct fe_env {
+	struct imsgev		 parent;
+	struct msg_conf		 conf;
+	int			 client_fd, control_fd;
+	struct fe_conns		 conns;
+	struct fe_tokens	 tokens;
+	struct fe_ids		 ids;
+	struct fe_vmids		 vmids;
+	uint32_t		 last_connid, last_vmid;
+	uint32_t		 naccepted;
+	unsigned int		 nunrouted, nrouted, nvms, ntokens;
+	unsigned int		 unrouted_max;
+	uint64_t		 started;
+	uint32_t		 parent_pid;
+};
+
+extern struct fe_env	*fenv;
+
+/* accept.c */
+void	 fe_accept_start(void);
+void	 fe_accept_stop(void);		/* pod mode: no more clients */
+
+/* handshake.c: a connection until it is routed */
+void	 fe_conn_new(int fd, uint32_t uid, uint32_t gid, uint32_t pid);
+void	 fe_conn_close(struct fe_conn *);
+void	 fe_conn_update(struct fe_conn *);
+void	 fe_conn_reply(struct fe_conn *, int opcode, const void *, size_t);
+void	 fe_conn_fail(struct fe_conn *, int opcode, const char *, ...)
+	    __attribute__((__format__(printf, 3, 4)));
+/* The request at hand was answered here: read the next. */
+void	 fe_conn_next(struct fe_conn *);
+RB_PROTOTYPE(fe_conns, fe_conn, entry, fe_conn_cmp);
+
+/* fe_request.c: what a request asks for */
+void	 fe_request(struct fe_conn *);
+/* Its registration failed because; NULL: the VM it waited for did. */
+void	 fe_request_failed(struct fe_conn *, const char *why);
+/* The VM it was parked for, or asks for, has lost its engine. */
+void	 fe_request_tomb(struct fe_conn *, struct fe_vm *);
+
+/* route.c: the two tables */
+struct fe_vm *fe_vm_new(const char *id);
+struct fe_vm *fe_vm_by_id(const char *id);
+struct fe_vm *fe_vm_by_vmid(uint32_t vmid);
+/* Free the id; the VM goes when its engine is gone as well. */
+void	 fe_vm_unregister(struct fe_vm *);
+void	 fe_vm_check(struct fe_vm *);
+struct fe_vm *fe_token_vm(const char *token);
+/* n tokens for vm, malloc'd; NULL if there are too many or no randomness. */
+char	(*fe_token_mint(struct fe_vm *, size_t n))[TOKEN_SIZE];
+void	 fe_token_free(struct fe_vm *, const char *token);
+void	 fe_tokens_send(struct fe_vm *, uint32_t connid,
+	    char (*)[TOKEN_SIZE], size_t n);
+RB_PROTOTYPE(fe_ids, fe_vm, id_entry, fe_id_cmp);
+RB_PROTOTYPE(fe_vmids, fe_vm, vmid_entry, fe_vmid_cmp);
+RB_PROTOTYPE(fe_tokens, fe_token, entry, fe_token_cmp);
+
+/* handover.c: engines */
+void	 fe_vm_open(struct fe_conn *, const struct req_vm *);
+int	 fe_vm_opened(struct imsgev *, struct ibuf *, int *);
+int	 fe_vm_failed(struct imsgev *, struct ibuf *, int *);
+int	 fe_vm_gone(struct imsgev *, struct ibuf *, int *);
+/* Pass the connection on, now or when the engine has confirmed others. */
+void	 fe_handover(struct fe_conn *, struct fe_vm *);
+
+/* An UnregisterVM succeeded. */
+void	 fe_unregistered(struct fe_vm *);
+
+/* control.c */
+void	 fe_control_accept(int fd);
+
+#endif /* CCP_FRONTEND_H */

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * ccp-frontend: engines: opening VMs through the parent, handing
+ * connections over, answering what engines ask.  An engine may have been
+ * taken over by its guest: it can ask about ids and tokens and gets a yes,
+ * a no, or "not yours"; it can end or free only what is its own.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend.h"
+
+static void	fe_handover_now(struct fe_conn *, struct fe_vm *);
+static void	fe_handover_next(struct fe_vm *);
+static void	fe_vm_open_failed(struct fe_vm *, const char *);
+static void	fe_engine_ended(struct imsgev *, enum imsgev_end);
+static struct fe_conn *fe_engine_conn(struct fe_vm *, uint32_t);
+static int	fe_up(struct imsgev *, struct ibuf *, int *);
+static int	fe_error(struct imsgev *, struct ibuf *, int *);
+static int	fe_lost(struct imsgev *, struct ibuf *, int *);
+static int	fe_taken(struct imsgev *, struct ibuf *, int *);
+static int	fe_closed(struct imsgev *, struct ibuf *, int *);
+static int	fe_ask_unregister(struct imsgev *, struct ibuf *, int *);
+static int	fe_ask_id(struct imsgev *, struct ibuf *, int *);
+static int	fe_ask_token(struct imsgev *, struct ibuf *, int *);
+static int	fe_ask_mint(struct imsgev *, struct ibuf *, int *);
+static int	fe_token_freed(struct imsgev *, struct ibuf *, int *);
+static void	fe_answer(struct fe_vm *, uint32_t, enum msg_answer);
+
+enum fe_engine_state {
+	FE_ENGINE_STARTING = 0x01,
+	FE_ENGINE_SERVING = 0x02
+};
+
+/* Who sends: one engine. */
+static const struct imsgev_handler fe_engine_table[] = {
+	{ MSG_VM_UP,		FE_ENGINE_STARTING,	fe_up },
+	{ MSG_VM_ERROR,		FE_ENGINE_STARTING,	fe_error },
+	{ MSG_VM_LOST,		FE_ENGINE_SERVING,	fe_lost },
+	{ MSG_CONN_TAKEN,	FE_ENGINE_SERVING,	fe_taken },
+	{ MSG_CONN_CLOSED,	FE_ENGINE_SERVING,	fe_closed },
+	{ MSG_ASK_UNREGISTER,	FE_ENGINE_SERVING,	fe_ask_unregister },
+	{ MSG_ASK_ID,		FE_ENGINE_SERVING,	fe_ask_id },
+	{ MSG_ASK_TOKEN,	FE_ENGINE_SERVING,	fe_ask_token },
+	{ MSG_ASK_MINT,		FE_ENGINE_SERVING,	fe_ask_mint },
+	{ MSG_TOKEN_FREED,	FE_ENGINE_SERVING,	fe_token_freed },
+	{ 0, 0, NULL }
+};
+
+/*
+ * RegisterVM: the connection waits here until the agent has said READY.
+ */
+void
+fe_vm_open(struct fe_conn *c, const struct req_vm *req)
+{
+	struct msg_vm_open	 open;
+	struct fe_vm		*vm;
+
+	vm = fe_vm_new(req->id);
+	strlcpy(vm->ctl, req->ctl, sizeof(vm->ctl));
+	strlcpy(vm->io, req->io, sizeof(vm->io));
+	vm->uid = c->uid;
+	vm->registrant = c;
+	c->vm = vm;
+	c->state = FE_PARKED;
+	memset(&open, 0, sizeof(open));
+	open.vmid = vm->vmid;
+	open.uid = c->uid;
+	open.gid = c->gid;
+	open.pid = c->pid;
+	strlcpy(open.id, req->id, sizeof(open.id));
+	strlcpy(open.ctl, req->ctl, sizeof(open.ctl));
+	strlcpy(open.io, req->io, sizeof(open.io));
+	/* One that is too long cannot be connected to: there is no console. */
+	if (strlcpy(open.console, req->console, sizeof(open.console)) >=
+	    sizeof(open.console))
+		open.console[0] = '\0';
+	imsgev_send(&fenv->parent, MSG_VM_OPEN, -1,
+	    msg_vm_open_encode(&open));
+}
+
+/* The engine runs; the agent has not said READY yet. */
+int
+fe_vm_opened(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	struct fe_vm	*vm;
+	uint32_t	 vmid, pid;
+
+	(void)iev;
+	if (msg_u32u32_decode(b, &vmid, &pid) == -1 ||
+	    (vm = fe_vm_by_vmid(vmid)) == NULL ||
+	    vm->state != MSG_STATE_OPENING)
+		return (-1);
+	if (imsgev_init(&vm->engine, *fd, fe_engine_table,
+	    FE_ENGINE_STARTING, fe_engine_ended, vm) == -1)
+		fatal("%s", __func__);
+	*fd = -1;
+	vm->has_engine = 1;
+	vm->engine_pid = pid;
+	vm->state = MSG_STATE_STARTING;
+	return (0);
+}
+
+int
+fe_vm_failed(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	struct msg_vm_failed	 failed;
+	struct fe_vm		*vm;
+	char			 why[MSG_SUN_MAX + 128];
+
+	(void)iev;
+	(void)fd;
+	if (msg_vm_failed_decode(b, &failed) == -1 ||
+	    (vm = fe_vm_by_vmid(failed.vmid)) == NULL ||
+	    vm->state != MSG_STATE_OPENING)
+		return (-1);
+	if (failed.step == MSG_STEP_ENGINE)
+		snprintf(why, sizeof(why), "could not start the VM's engine");
+	else
+		snprintf(why, sizeof(why), "dial unix %s: connect: %s",
+		    failed.step == MSG_STEP_CTL ? vm->ctl : vm->io,
+		    log_strerror((int)failed.errnum));
+	vm->gone = 1;
+	fe_vm_open_failed(vm, why);
+	fe_vm_check(vm);
+	return (0);
+}
+
+/* The engine's process was reaped. */
+int
+fe_vm_gone(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	struct fe_vm	*vm;
+	uint32_t	 vmid;
+
+	(void)iev;
+	(void)fd;
+	if (msg_u32_decode(b, &vmid) == -1 ||
+	    (vm = fe_vm_by_vmid(vmid)) == NULL)
+		return (-1);
+	vm->gone = 1;
+	vm->engine_pid = 0;
+	fe_vm_check(vm);
+	return (0);
+}
+
+/* The registration failed: its client is told why, the id is free again. */
+static void
+fe_vm_open_failed(struct fe_vm *vm, const char *why)
+{
+	struct fe_conn	*c;
+
+	fe_vm_unregister(vm);
+	if ((c = vm->registrant) != NULL) {
+		vm->registrant = NULL;
+		c->vm = NULL;
+		fe_request_failed(c, why);
+	}
+	while ((c = TAILQ_FIRST(&vm->waiting)) != NULL) {
+		TAILQ_REMOVE(&vm->waiting, c, wait_entry);
+		c->vm = NULL;
+		fe_request_failed(c, NULL);
+	}
+}
+
+static int
+fe_error(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	char	 why[MSG_TEXT_MAX + 1];
+
+	(void)fd;
+	if (msg_text_decode(b, why, sizeof(why)) == -1)
+		return (-1);
+	fe_vm_open_failed(iev->iev_arg, why);
+	return (0);
+}
+
+static int
+fe_up(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	struct fe_vm	*vm = iev->iev_arg;
+	struct fe_conn	*c;
+
+	(void)b;
+	(void)fd;
+	if (vm->state != MSG_STATE_STARTING)
+		return (-1);
+	vm->state = MSG_STATE_UP;
+	iev->iev_state = FE_ENGINE_SERVING;
+	if ((c = vm->registrant) != NULL) {
+		vm->registrant = NULL;
+		TAILQ_INSERT_HEAD(&vm->waiting, c, wait_entry);
+	}
+	fe_handover_next(vm);
+	return (0);
+}
+
+static int
+fe_lost(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	struct fe_vm	*vm = iev->iev_arg;
+
+	(void)b;
+	(void)fd;
+	if (vm->state == MSG_STATE_UP)
+		vm->state = MSG_STATE_TOMB;
+	return (0);
+}
+
+/*
+ * The channel to the engine ended: it went, or it broke the protocol, and
+ * then losing this channel makes it go.
+ */
+static void
+fe_engine_ended(struct imsgev *iev, enum imsgev_end end)
+{
+	struct fe_vm	*vm = iev->iev_arg;
+	struct fe_conn	*c;
+
+	if (end == IMSGEV_VIOLATION)
+		log_warnx("engine of %s broke the protocol: %s", vm->id,
+		    iev->iev_why);
+	vm->has_engine = 0;
+	while ((c = LIST_FIRST(&vm->conns)) != NULL)
+		fe_conn_close(c);
+	vm->unacked = 0;
+	if (vm->state == MSG_STATE_STARTING)
+		fe_vm_open_failed(vm, "the VM's engine died");
+	if (vm->state == MSG_STATE_UP)
+		vm->state = MSG_STATE_TOMB;
+	while ((c = TAILQ_FIRST(&vm->waiting)) != NULL) {
+		TAILQ_REMOVE(&vm->waiting, c, wait_entry);
+		c->vm = NULL;
+		fe_request_tomb(c, vm);
+	}
+	fe_vm_check(vm);
+}
+
+/*
+ * Hand-over: descriptor, request, tokens, end.
+ */
+
+void
+fe_handover(struct fe_conn *c, struct fe_vm *vm)
+{
+	c->state = FE_PARKED;
+	c->vm = vm;
+	TAILQ_INSERT_TAIL(&vm->waiting, c, wait_entry);
+	fe_handover_next(vm);
+}
+
+static void
+fe_handover_next(struct fe_vm *vm)
+{
+	struct fe_conn	*c;
+
+	while (vm->unacked < FE_UNACKED_MAX && vm->has_engine &&
+	    (c = TAILQ_FIRST(&vm->waiting)) != NULL) {
+		TAILQ_REMOVE(&vm->waiting, c, wait_entry);
+		fe_handover_now(c, vm);
+	}
+}
+
+static void
+fe_handover_now(struct fe_conn *c, struct fe_vm *vm)
+{
+	struct msg_handover	 h;
+	char			(*tokens)[TOKEN_SIZE];
+	size_t			 off, len;
+
+	if ((tokens = fe_token_mint(vm, c->ntokens)) == NULL) {
+		c->vm = NULL;
+		fe_conn_fail(c, c->hdr.opcode, "no more I/O tokens");
+		return;
+	}
+	if (c->ev_flags != 0)
+		event_del(&c->ev);
+	c->ev_flags = 0;
+	memset(&h, 0, sizeof(h));
+	h.connid = c->connid;
+	h.client = c->client;
+	h.uid = c->uid;
+	h.gid = c->gid;
+	h.pid = c->pid;
+	h.reqlen = (uint32_t)c->inlen;
+	h.ntokens = c->ntokens;
+	imsgev_send(&vm->engine, MSG_CONN_HANDOVER, c->fd,
+	    msg_handover_encode(&h));
+	c->fd = -1;
+	for (off = 0; off < c->inlen; off += len) {
+		len = c->inlen - off < MSG_CHUNK_MAX ? c->inlen - off :
+		    MSG_CHUNK_MAX;
+		imsgev_send(&vm->engine, MSG_CONN_REQUEST, -1,
+		    msg_chunk_encode(c->connid, c->in + off, len));
+	}
+	fe_tokens_send(vm, c->connid, tokens, c->ntokens);
+	imsgev_send(&vm->engine, MSG_CONN_END, -1,
+	    msg_u32_encode(c->connid));
+	free(tokens);
+
+	/* What stays is the record that the engine has it. */
+	free(c->in);
+	c->in = NULL;
+	c->state = FE_ROUTED;
+	c->taken = 0;
+	LIST_INSERT_HEAD(&vm->conns, c, vm_entry);
+	vm->nconns++;
+	vm->unacked++;
+	fenv->nunrouted--;
+	fenv->nrouted++;
+}
+
+/* One of the connections this engine has, or NULL. */
+static struct fe_conn *
+fe_engine_conn(struct fe_vm *vm, uint32_t connid)
+{
+	struct fe_conn	 key, *c;
+
+	key.connid = connid;
+	c = RB_FIND(fe_conns, &fenv->conns, &key);
+	return (c != NULL && c->state == FE_ROUTED && c->vm == vm ? c : NULL);
+}
+
+static int
+fe_taken(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	struct fe_vm	*vm = iev->iev_arg;
+	struct fe_conn	*c;
+	uint32_t	 connid;
+
+	(void)fd;
+	if (msg_u32_decode(b, &connid) == -1 ||
+	    (c = fe_engine_conn(vm, connid)) == NULL || c->taken)
+		return (-1);
+	c->taken = 1;
+	vm->unacked--;
+	fe_handover_next(vm);
+	return (0);
+}
+
+static int
+fe_closed(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	struct fe_vm	*vm = iev->iev_arg;
+	struct fe_conn	*c;
+	uint32_t	 connid;
+
+	(void)fd;
+	if (msg_u32_decode(b, &connid) == -1 ||
+	    (c = fe_engine_conn(vm, connid)) == NULL || !c->taken)
+		return (-1);
+	fe_conn_close(c);
+	return (0);
+}
+
+/*
+ * Questions of an engine, always on behalf of a connection it has.
+ */
+
+static void
+fe_answer(struct fe_vm *vm, uint32_t connid, enum msg_answer answer)
+{
+	imsgev_send(&vm->engine, MSG_ASK_ANSWER, -1,
+	    msg_u32u8_encode(connid, (int)answer));
+}
+
+/* In pod mode a success also ends the listening. */
+void
+fe_unregistered(struct fe_vm *vm)
+{
+	uint32_t	 vmid = vm->vmid;
+
+	fe_vm_unregister(vm);
+	fe_vm_check(vm);
+	if (fenv->conf.pod && fenv->client_fd != -1) {
+		fe_accept_stop();
+		imsgev_signal(&fenv->parent, MSG_SETUP_UNLISTEN);
+	}
+	imsgev_send(&fenv->parent, MSG_VM_UNREGISTERED, -1,
+	    msg_u32_encode(vmid));
+}
+
+static int
+fe_ask_unregister(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	struct fe_vm	*asker = iev->iev_arg, *vm;
+	char		 id[MSG_ID_MAX + 1];
+	uint32_t	 connid;
+
+	(void)fd;
+	if (msg_u32str_decode(b, &connid, id, sizeof(id)) == -1 ||
+	    fe_engine_conn(asker, connid) == NULL)
+		return (-1);
+	vm = fe_vm_by_id(id);
+	if (vm == NULL || vm->state == MSG_STATE_OPENING ||
+	    vm->state == MSG_STATE_STARTING) {
+		fe_answer(asker, connid, MSG_ANSWER_UNKNOWN);
+		return (0);
+	}
+	fe_answer(asker, connid, MSG_ANSWER_OK);
+	fe_unregistered(vm);
+	return (0);
+}
+
+static int
+fe_ask_id(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	struct fe_vm	*asker = iev->iev_arg, *vm;
+	char		 id[MSG_ID_MAX + 1];
+	uint32_t	 connid;
+
+	(void)fd;
+	if (msg_u32str_decode(b, &connid, id, sizeof(id)) == -1 ||
+	    fe_engine_conn(asker, connid) == NULL)
+		return (-1);
+	vm = fe_vm_by_id(id);
+	fe_answer(asker, connid, vm == NULL ? MSG_ANSWER_UNKNOWN :
+	    vm == asker ? MSG_ANSWER_OK : MSG_ANSWER_FOREIGN);
+	return (0);
+}
+
+static int
+fe_ask_token(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	char		 token[1][TOKEN_SIZE];
+	struct fe_vm	*asker = iev->iev_arg, *vm;
+	uint32_t	 connid;
+
+	(void)fd;
+	if (msg_tokens_decode(b, &connid, token, 1) != 1 ||
+	    fe_engine_conn(asker, connid) == NULL)
+		return (-1);
+	vm = fe_token_vm(token[0]);
+	fe_answer(asker, connid, vm == NULL ? MSG_ANSWER_UNKNOWN :
+	    vm == asker ? MSG_ANSWER_OK : MSG_ANSWER_FOREIGN);
+	return (0);
+}
+
+static int
+fe_ask_mint(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	struct fe_vm	*vm = iev->iev_arg;
+	char		(*tokens)[TOKEN_SIZE];
+	uint32_t	 connid, n;
+
+	(void)fd;
+	if (msg_u32u32_decode(b, &connid, &n) == -1 ||
+	    n > REQ_STREAMS_MAX || fe_engine_conn(vm, connid) == NULL)
+		return (-1);
+	if ((tokens = fe_token_mint(vm, n)) == NULL) {
+		fe_answer(vm, connid, MSG_ANSWER_REFUSED);
+		return (0);
+	}
+	fe_tokens_send(vm, connid, tokens, n);
+	free(tokens);
+	fe_answer(vm, connid, MSG_ANSWER_OK);
+	return (0);
+}
+
+static int
+fe_token_freed(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	char	 token[TOKEN_SIZE];
+
+	(void)fd;
+	if (msg_token_decode(b, token) == -1)
+		return (-1);
+	fe_token_free(iev->iev_arg, token);
+	return (0);
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * ccp-frontend: a connection that no engine has yet.  Reads are exact: the
+ * header, the rest of the header, the announced payload, and not one byte
+ * more, because an engine will read on from there.
+ */
+
+#include <sys/types.h>
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "frontend.h"
+
+static void	fe_conn_event(int, short, void *);
+static void	fe_conn_timeout(int, short, void *);
+static int	fe_conn_read(struct fe_conn *);
+static void	fe_conn_ended(struct fe_conn *);
+static int	fe_conn_header(struct fe_conn *);
+static int	fe_conn_check(struct fe_conn *);
+static void	fe_conn_frame(struct fe_conn *);
+static int	fe_conn_flush(struct fe_conn *);
+static void	fe_conn_write(struct fe_conn *, uint8_t *, size_t);
+static void	fe_conn_error(struct fe_conn *, const char *);
+static int	fe_uid_full(uint32_t);
+
+static int
+fe_conn_cmp(struct fe_conn *a, struct fe_conn *b)
+{
+	return (a->connid < b->connid ? -1 : a->connid > b->connid);
+}
+
+RB_GENERATE(fe_conns, fe_conn, entry, fe_conn_cmp)
+
+/* One user's share of those who have not said what they want. */
+static int
+fe_uid_full(uint32_t uid)
+{
+	struct fe_conn	*c;
+	unsigned int	 n;
+
+	if (uid == 0 || fenv->nunrouted < FE_UNROUTED_UID)
+		return (0);
+	n = 0;
+	RB_FOREACH(c, fe_conns, &fenv->conns)
+		if (c->state != FE_ROUTED && c->uid == uid)
+			n++;
+	return (n >= FE_UNROUTED_UID);
+}
+
+void
+fe_conn_new(int fd, uint32_t uid, uint32_t gid, uint32_t pid)
+{
+	struct fe_conn	*c;
+
+	fenv->naccepted++;
+	if (fe_uid_full(uid)) {
+		peer_log(LOGL_ERROR, fenv->naccepted, "error serving client: "
+		    "too many connections of uid %u", uid);
+		close(fd);
+		return;
+	}
+	if ((c = calloc(1, sizeof(*c))) == NULL ||
+	    (c->in = malloc(FRM_HEADER_SIZE)) == NULL)
+		fatal("%s", __func__);
+	do {
+		c->connid = ++fenv->last_connid;
+	} while (c->connid == 0 ||
+	    RB_INSERT(fe_conns, &fenv->conns, c) != NULL);
+	c->client = fenv->naccepted;
+	c->fd = fd;
+	c->uid = uid;
+	c->gid = gid;
+	c->pid = pid;
+	c->insize = c->want = FRM_HEADER_SIZE;
+	evtimer_set(&c->timer, fe_conn_timeout, c);
+	fenv->nunrouted++;
+	peer_log(LOGL_INFO, c->client, "client connected");
+	fe_conn_update(c);
+}
+
+/* Also ends the record of a routed connection; its socket is gone then. */
+void
+fe_conn_close(struct fe_conn *c)
+{
+	if (c->state == FE_ROUTED) {
+		LIST_REMOVE(c, vm_entry);
+		c->vm->nconns--;
+		fenv->nrouted--;
+	} else {
+		peer_log(LOGL_INFO, c->client, "connection closed");
+		if (c->ev_flags != 0)
+			event_del(&c->ev);
+		evtimer_del(&c->timer);
+		close(c->fd);
+		fenv->nunrouted--;
+	}
+	RB_REMOVE(fe_conns, &fenv->conns, c);
+	free(c->in);
+	free(c->out);
+	free(c);
+}
+
+void
+fe_conn_update(struct fe_conn *c)
+{
+	short	 want;
+
+	want = 0;
+	if (c->outlen > 0)
+		want = EV_WRITE;
+	else if (c->state == FE_HEADER || c->state == FE_REST)
+		want = EV_READ;
+	if (want == c->ev_flags)
+		return;
+	if (c->ev_flags != 0)
+		event_del(&c->ev);
+	c->ev_flags = want;
+	if (want == 0)
+		return;
+	event_set(&c->ev, c->fd, want | EV_PERSIST, fe_conn_event, c);
+	event_add(&c->ev, NULL);
+}
+
+/* Half a request: an idle connection may stay, an unfinished one not. */
+static void
+fe_conn_timeout(int fd, short event, void *arg)
+{
+	(void)fd;
+	(void)event;
+	fe_conn_error(arg, "timeout reading a request");
+}
+
+static void
+fe_conn_event(int fd, short event, void *arg)
+{
+	struct fe_conn	*c = arg;
+
+	(void)fd;
+	if (event & EV_WRITE) {
+		if (fe_conn_flush(c) == -1)
+			return;
+	} else if (fe_conn_read(c) == -1)
+		return;
+	fe_conn_update(c);
+}
+
+static void
+fe_conn_error(struct fe_conn *c, const char *why)
+{
+	peer_log(LOGL_ERROR, c->client, "error serving client: %s", why);
+	fe_conn_close(c);
+}
+
+/* -1: the connection is no longer ours to touch. */
+static int
+fe_conn_read(struct fe_conn *c)
+{
+	struct timeval	 tv = { FE_REQUEST_TIME, 0 };
+	ssize_t		 n;
+
+	n = recv(c->fd, c->in + c->inlen, c->want - c->inlen, MSG_DONTWAIT);
+	if (n == -1) {
+		if (errno == EAGAIN || errno == EINTR)
+			return (0);
+		fe_conn_error(c, log_strerror(errno));
+		return (-1);
+	}
+	if (n == 0) {
+		fe_conn_ended(c);
+		return (-1);
+	}
+	c->inlen += (size_t)n;
+	if (c->inlen < c->want) {
+		if (!evtimer_pending(&c->timer, NULL))
+			evtimer_add(&c->timer, &tv);
+		return (0);
+	}
+	if (c->state == FE_HEADER && fe_conn_header(c) == -1)
+		return (-1);
+	if (c->inlen < c->want) {
+		if (!evtimer_pending(&c->timer, NULL))
+			evtimer_add(&c->timer, &tv);
+		return (0);
+	}
+	evtimer_del(&c->timer);
+	fe_conn_frame(c);
+	return (-1);
+}
+
+static void
+fe_conn_ended(struct fe_conn *c)
+{
+	if (c->state == FE_HEADER && c->inlen > 0)
+		fe_conn_error(c, "frame: couldn't read the full header");
+	else
+		fe_conn_close(c);
+}
+
+static int
+fe_conn_header(struct fe_conn *c)
+{
+	uint8_t	*in;
+
+	if (fe_conn_check(c) == -1)
+		return (-1);
+	c->want = c->hdr.hdrlen + c->hdr.len;
+	if (c->want > c->insize) {
+		if ((in = realloc(c->in, c->want)) == NULL)
+			fatal("%s", __func__);
+		c->in = in;
+		c->insize = c->want;
+	}
+	c->state = FE_REST;
+	return (0);
+}
+
+/* What the header alone tells; -1 if the connection was closed for it. */
+static int
+fe_conn_check(struct fe_conn *c)
+{
+	struct frm_header	*h = &c->hdr;
+	enum frm_error		 e;
+	char			 why[128];
+
+	if ((e = frm_decode(c->in, h)) != FRM_OK)
+		frm_strerror(e, h, why, sizeof(why));
+	else if (h->type == FRM_RESPONSE || h->type == FRM_NOTIFICATION)
+		snprintf(why, sizeof(why),
+		    "protocol: unexpected frame type (%s)",
+		    frm_type_name(h->type));
+	else if (h->type == FRM_STREAM && h->opcode == FRM_STDIN)
+		snprintf(why, sizeof(why), "stdin: client not associated "
+		    "with any I/O session");
+	else if (h->type == FRM_STREAM && h->opcode != FRM_LOG)
+		snprintf(why, sizeof(why), "no handler for stream %s",
+		    frm_stream_name(h->opcode));
+	else if (h->len > FRM_UNROUTED_MAX)
+		snprintf(why, sizeof(why), "frame: payload too long %zu",
+		    h->len);
+	else
+		return (0);
+	fe_conn_error(c, why);
+	return (-1);
+}
+
+/* A complete frame. */
+static void
+fe_conn_frame(struct fe_conn *c)
+{
+	char	 err[JSON_ERRMAX];
+
+	if (c->hdr.type == FRM_COMMAND) {
+		fe_request(c);
+		return;
+	}
+	if (peer_log_frame(c->client, c->in + c->hdr.hdrlen, c->hdr.len,
+	    err) == -1) {
+		fe_conn_error(c, err);
+		return;
+	}
+	fe_conn_next(c);
+}
+
+void
+fe_conn_next(struct fe_conn *c)
+{
+	uint8_t	*in;
+
+	c->state = FE_HEADER;
+	c->inlen = 0;
+	c->want = FRM_HEADER_SIZE;
+	if (c->insize > FRM_HEADER_SIZE &&
+	    (in = realloc(c->in, FRM_HEADER_SIZE)) != NULL) {
+		c->in = in;
+		c->insize = FRM_HEADER_SIZE;
+	}
+	fe_conn_update(c);
+}
+
+/*
+ * Responses.  Only one can be under way: nothing is read before it is out.
+ */
+
+static int
+fe_conn_flush(struct fe_conn *c)
+{
+	ssize_t	 n;
+
+	n = send(c->fd, c->out + c->outoff, c->outlen,
+	    MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n == -1) {
+		if (errno == EAGAIN || errno == EINTR)
+			return (0);
+		fe_conn_close(c);
+		return (-1);
+	}
+	c->outoff += (size_t)n;
+	c->outlen -= (size_t)n;
+	if (c->outlen == 0) {
+		free(c->out);
+		c->out = NULL;
+		c->outoff = 0;
+	}
+	return (0);
+}
+
+/* Takes the frame.  An error shows when the connection is next read. */
+static void
+fe_conn_write(struct fe_conn *c, uint8_t *frame, size_t len)
+{
+	ssize_t	 n;
+
+	n = send(c->fd, frame, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n == -1 && errno != EAGAIN && errno != EINTR)
+		n = (ssize_t)len;
+	if (n == -1)
+		n = 0;
+	if ((size_t)n == len) {
+		free(frame);
+		return;
+	}
+	c->out = frame;
+	c->outoff = (size_t)n;
+	c->outlen = len - (size_t)n;
+}
+
+void
+fe_conn_reply(struct fe_conn *c, int opcode, const void *payload, size_t len)
+{
+	uint8_t	*frame;
+	size_t	 framelen;
+
+	frame = peer_response((enum frm_command)opcode, payload, len,
+	    &framelen);
+	fe_conn_write(c, frame, framelen);
+	fe_conn_next(c);
+}
+
+void
+fe_conn_fail(struct fe_conn *c, int opcode, const char *fmt, ...)
+{
+	uint8_t	*frame;
+	char	*text;
+	size_t	 framelen;
+	va_list	 ap;
+	int	 n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n == -1)
+		fatal("%s", __func__);
+	frame = peer_error((enum frm_command)opcode, text, &framelen);
+	free(text);
+	fe_conn_write(c, frame, framelen);
+	fe_conn_next(c);
+}

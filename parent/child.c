@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * cc-proxy parent: what the frontend and the engines have in common as
+ * children: start, log records, end.  A child that breaks a rule is logged
+ * and killed; the daemon goes on.
+ */
+
+#include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "parent.h"
+
+#define CHILD_LOG_BURST	64	/* records read before others have a turn */
+
+static void	child_log(int, short, void *);
+static int	child_log_read(struct child *);
+static void	child_exit(int, short, void *);
+static void	child_ended(struct imsgev *, enum imsgev_end);
+static const char *child_name(const struct child *);
+
+static const char *
+child_name(const struct child *ch)
+{
+	return (ch->vm == NULL ? "frontend" : "engine");
+}
+
+int
+child_start(struct child *ch, const char *name, const struct ids *ids,
+    uint64_t nofile, int rootfd, const char *vm,
+    void (*exited)(struct child *, int, int))
+{
+	const char	*args[5];
+	char		 path[MSG_PATH_MAX + 1], num[4][24];
+	int		 i, n;
+
+	n = snprintf(path, sizeof(path), "%s/%s", penv->flags.fl_libexec,
+	    name);
+	if (n < 0 || (size_t)n >= sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return (-1);
+	}
+	snprintf(num[0], sizeof(num[0]), "%u", ids->uid);
+	snprintf(num[1], sizeof(num[1]), "%u", ids->gid);
+	snprintf(num[2], sizeof(num[2]), "%llu", (unsigned long long)nofile);
+	snprintf(num[3], sizeof(num[3]), "%d",
+	    rootfd == -1 ? -1 : SPAWN_ROOT_FD);
+	for (i = 0; i < 4; i++)
+		args[i] = num[i];
+	args[4] = NULL;
+	if (spawn(&ch->proc, path, args, rootfd) == -1)
+		return (-1);
+	ch->vm = vm;
+	ch->exited = exited;
+	ch->running = 1;
+	memset(&ch->bucket, 0, sizeof(ch->bucket));
+	ch->iev.iev_fd = -1;
+	event_set(&ch->log_ev, ch->proc.log, EV_READ | EV_PERSIST, child_log,
+	    ch);
+	event_add(&ch->log_ev, NULL);
+	event_set(&ch->exit_ev, ch->proc.pidfd, EV_READ, child_exit, ch);
+	event_add(&ch->exit_ev, NULL);
+	return (0);
+}
+
+int
+child_channel(struct child *ch, const struct imsgev_handler *table,
+    uint32_t state)
+{
+	return (imsgev_init(&ch->iev, ch->proc.channel, table, state,
+	    child_ended, ch));
+}
+
+void
+child_kill(struct child *ch)
+{
+	if (ch->running)
+		kill(ch->proc.pid, SIGKILL);
+}
+
+void
+child_stop(struct child *ch)
+{
+	imsgev_clear(&ch->iev);
+}
+
+/* The end itself is seen at the pidfd. */
+static void
+child_ended(struct imsgev *iev, enum imsgev_end end)
+{
+	struct child	*ch = iev->iev_arg;
+
+	if (end == IMSGEV_VIOLATION) {
+		log_warnx("%s %s%spid %d broke the protocol: %s: killed",
+		    child_name(ch), ch->vm == NULL ? "" : ch->vm,
+		    ch->vm == NULL ? "" : ": ", (int)ch->proc.pid,
+		    iev->iev_why);
+		child_kill(ch);
+	}
+}
+
+static void
+child_log(int fd, short event, void *arg)
+{
+	struct child	*ch = arg;
+	int		 i;
+
+	(void)fd;
+	(void)event;
+	for (i = 0; i < CHILD_LOG_BURST; i++)
+		if (child_log_read(ch) != 1)
+			break;
+}
+
+/* 1 for a record, 0 if there is none, -1 at the end. */
+static int
+child_log_read(struct child *ch)
+{
+	uint8_t	 rec[LOG_RECORD_MAX];
+	ssize_t	 n;
+
+	n = recv(ch->proc.log, rec, sizeof(rec), MSG_DONTWAIT | MSG_TRUNC);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return (0);
+	if (n <= 0) {
+		event_del(&ch->log_ev);
+		return (-1);
+	}
+	if ((size_t)n > sizeof(rec) ||
+	    logsink_record(&ch->bucket, rec, (size_t)n, ch->vm) == -1) {
+		log_warnx("%s pid %d sent a malformed log record: killed",
+		    child_name(ch), (int)ch->proc.pid);
+		event_del(&ch->log_ev);
+		child_kill(ch);
+		return (-1);
+	}
+	return (1);
+}
+
+static void
+child_exit(int fd, short event, void *arg)
+{
+	struct child	*ch = arg;
+	siginfo_t	 si;
+
+	(void)event;
+	memset(&si, 0, sizeof(si));
+	if (waitid(P_PIDFD, (id_t)fd, &si, WEXITED | WNOHANG) == -1 ||
+	    si.si_pid == 0) {
+		event_add(&ch->exit_ev, NULL);
+		return;
+	}
+	ch->running = 0;
+	while (child_log_read(ch) == 1)
+		;
+	logsink_bucket_end(&ch->bucket, ch->vm);
+	event_del(&ch->log_ev);
+	close(ch->proc.log);
+	close(ch->proc.pidfd);
+	if (ch->iev.iev_fd != -1)
+		imsgev_clear(&ch->iev);
+	ch->exited(ch, si.si_code, si.si_status);
+}

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * cc-proxy parent: one engine process for each VM: connect its sockets,
+ * start the engine, give both sides the channel between them, and see it
+ * end.  Starts are asynchronous, a few at a time, and limited in rate.
+ */
+
+#include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ksm.h"
+#include "parent.h"
+
+#define ENGINE_RETRY_MS	20	/* a VM's backlog is full: try again */
+
+enum engine_state {
+	ENGINE_QUEUED = 0x01,
+	ENGINE_CONNECTING = 0x02,
+	ENGINE_STARTING = 0x04,	/* until SETUP_READY */
+	ENGINE_UP = 0x08
+};
+
+struct engine {
+	TAILQ_ENTRY(engine)	 entry;		/* all */
+	TAILQ_ENTRY(engine)	 queue_entry;	/* waiting to be started */
+	struct msg_vm_open	 open;
+	struct child		 child;
+	enum engine_state	 state;
+	struct event		 timer;
+	struct timeval		 deadline;	/* of the connects */
+	int			 ctl, io, console;
+	int			 peer;		/* the frontend's end */
+	int			 lost;
+	int			 ok;		/* asked to go: exit is expected */
+};
+
+static TAILQ_HEAD(, engine) engines = TAILQ_HEAD_INITIALIZER(engines);
+static TAILQ_HEAD(, engine) waiting = TAILQ_HEAD_INITIALIZER(waiting);
+static struct event	 rate_timer;
+static unsigned int	 nengines, nstarting, rate_used;
+
+static struct engine *engine_find(uint32_t);
+static void	engine_next(void);
+static void	engine_rate(int, short, void *);
+static void	engine_connect(int, short, void *);
+static int	engine_connect_one(struct engine *, const char *, int *);
+static void	engine_start(struct engine *);
+static void	engine_config(struct engine *);
+static void	engine_timeout(int, short, void *);
+static void	engine_failed(struct engine *, enum msg_step, int);
+static void	engine_exited(struct child *, int, int);
+static void	engine_release(struct engine *);
+static void	engine_free(struct engine *);
+static void	engine_settled(struct engine *);
+static int	engine_ready(struct imsgev *, struct ibuf *, int *);
+static int	engine_up(struct imsgev *, struct ibuf *, int *);
+static int	engine_lost(struct imsgev *, struct ibuf *, int *);
+
+/* Who sends: an engine. */
+static const struct imsgev_handler engine_table[] = {
+	{ MSG_SETUP_READY,	ENGINE_STARTING,	engine_ready },
+	{ MSG_VM_UP,		ENGINE_UP,		engine_up },
+	{ MSG_VM_LOST,		ENGINE_UP,		engine_lost },
+	{ 0, 0, NULL }
+};
+
+void
+engines_init(void)
+{
+	evtimer_set(&rate_timer, engine_rate, NULL);
+}
+
+static struct engine *
+engine_find(uint32_t vmid)
+{
+	struct engine	*e;
+
+	TAILQ_FOREACH(e, &engines, entry)
+		if (e->open.vmid == vmid)
+			return (e);
+	return (NULL);
+}
+
+void
+engines_open(const struct msg_vm_open *open)
+{
+	struct engine	*e;
+
+	if ((e = calloc(1, sizeof(*e))) == NULL)
+		fatal("%s", __func__);
+	e->open = *open;
+	e->ctl = e->io = e->console = e->peer = -1;
+	e->child.iev.iev_fd = -1;
+	e->state = ENGINE_QUEUED;
+	evtimer_set(&e->timer, engine_connect, e);
+	TAILQ_INSERT_TAIL(&engines, e, entry);
+	nengines++;
+	TAILQ_INSERT_TAIL(&waiting, e, queue_entry);
+	if (nengines > PARENT_ENGINES_MAX || engine_find(open->vmid) != e) {
+		TAILQ_REMOVE(&waiting, e, queue_entry);
+		nstarting++;
+		engine_failed(e, MSG_STEP_ENGINE, EAGAIN);
+		return;
+	}
+	engine_next();
+}
+
+/* Start who waits, as far as number and rate allow. */
+static void
+engine_next(void)
+{
+	struct timeval	 second = { 1, 0 };
+	struct engine	*e;
+
+	while ((e = TAILQ_FIRST(&waiting)) != NULL &&
+	    nstarting < PARENT_STARTS_MAX && rate_used < PARENT_STARTS_RATE) {
+		if (rate_used++ == 0)
+			evtimer_add(&rate_timer, &second);
+		nstarting++;
+		TAILQ_REMOVE(&waiting, e, queue_entry);
+		e->state = ENGINE_CONNECTING;
+		gettimeofday(&e->deadline, NULL);
+		e->deadline.tv_sec += penv->flags.fl_timeout[FLT_READY] / 1000
+		    + 1;
+		engine_connect(-1, 0, e);
+	}
+}
+
+static void
+engine_rate(int fd, short event, void *arg)
+{
+	(void)fd;
+	(void)event;
+	(void)arg;
+	rate_used = 0;
+	engine_next();
+}
+
+/* The sockets in the order console, control, I/O. */
+static void
+engine_connect(int fd, short event, void *arg)
+{
+	struct timeval	 retry = { 0, ENGINE_RETRY_MS * 1000 };
+	struct timeval	 now;
+	struct engine	*e = arg;
+	enum msg_step	 step;
+
+	(void)fd;
+	(void)event;
+	if (penv->level == LOGL_DEBUG && e->open.console[0] != '\0' &&
+	    e->console == -1) {
+		/* Only watched: no reason to fail. */
+		if ((e->console = vmopen_connect(e->open.console)) == -1)
+			log_warn("console %s", e->open.console);
+		e->open.console[0] = '\0';
+	}
+	step = MSG_STEP_CTL;
+	if (engine_connect_one(e, e->open.ctl, &e->ctl) == 0) {
+		step = MSG_STEP_IO;
+		if (engine_connect_one(e, e->open.io, &e->io) == 0) {
+			engine_start(e);
+			return;
+		}
+	}
+	gettimeofday(&now, NULL);
+	if (errno == EAGAIN && timercmp(&now, &e->deadline, <))
+		evtimer_add(&e->timer, &retry);
+	else
+		engine_failed(e, step, errno);
+}
+
+static int
+engine_connect_one(struct engine *e, const char *path, int *fd)
+{
+	(void)e;
+	if (*fd == -1)
+		*fd = vmopen_connect(path);
+	return (*fd == -1 ? -1 : 0);
+}
+
+static void
+engine_start(struct engine *e)
+{
+	struct timeval	 tv = { PARENT_READY_TIME, 0 };
+
+	if (child_start(&e->child, "ccp-vmengine", &penv->engine_ids,
+	    penv->nofile, penv->rootfd, e->open.id, engine_exited) == -1) {
+		log_warn("ccp-vmengine");
+		engine_failed(e, MSG_STEP_ENGINE, errno);
+		return;
+	}
+	e->state = ENGINE_STARTING;
+	evtimer_set(&e->timer, engine_timeout, e);
+	evtimer_add(&e->timer, &tv);
+	if (child_channel(&e->child, engine_table, ENGINE_STARTING) == -1)
+		fatal("%s", __func__);
+	engine_config(e);
+}
+
+/* Everything the engine will ever get from us; it reads it sandboxed. */
+static void
+engine_config(struct engine *e)
+{
+	struct msg_vm_conf	 conf;
+	struct imsgev		*iev = &e->child.iev;
+	const uint32_t		*t = penv->flags.fl_timeout;
+	int			 sv[2];
+
+	memset(&conf, 0, sizeof(conf));
+	conf.vmid = e->open.vmid;
+	conf.level = penv->level;
+	conf.timeouts.shim = t[FLT_SHIM];
+	conf.timeouts.process = t[FLT_PROCESS];
+	conf.timeouts.stdin_ = t[FLT_STDIN];
+	conf.timeouts.ready = t[FLT_READY];
+	conf.timeouts.agent = t[FLT_AGENT];
+	strlcpy(conf.id, e->open.id, sizeof(conf.id));
+	strlcpy(conf.ctl, e->open.ctl, sizeof(conf.ctl));
+	strlcpy(conf.path, penv->path, sizeof(conf.path));
+	if (spawn_socketpair(sv) == -1) {
+		log_warn("socketpair");
+		child_kill(&e->child);
+		return;
+	}
+	e->peer = sv[1];
+	imsgev_send(iev, MSG_VM_CONF, -1, msg_vm_conf_encode(&conf));
+	imsgev_send(iev, MSG_VM_CTL, e->ctl, NULL);
+	imsgev_send(iev, MSG_VM_IO, e->io, NULL);
+	if (e->console != -1)
+		imsgev_send(iev, MSG_VM_CONSOLE, e->console, NULL);
+	imsgev_send(iev, MSG_VM_PEER, sv[0], NULL);
+	imsgev_signal(iev, MSG_VM_COMMIT);
+	e->ctl = e->io = e->console = -1;
+}
+
+static void
+engine_timeout(int fd, short event, void *arg)
+{
+	struct engine	*e = arg;
+
+	(void)fd;
+	(void)event;
+	log_warnx("engine of %s did not start in %d seconds: killed",
+	    e->open.id, PARENT_READY_TIME);
+	child_kill(&e->child);
+}
+
+/* The engine is sandboxed: its VM's clients may be passed to it. */
+static int
+engine_ready(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	struct child	*ch = iev->iev_arg;
+	struct engine	*e;
+	uint32_t	 layers;
+
+	(void)fd;
+	e = (struct engine *)((char *)ch - offsetof(struct engine, child));
+	if (msg_u32_decode(b, &layers) == -1)
+		return (-1);
+	engine_settled(e);
+	evtimer_del(&e->timer);
+	e->state = ENGINE_UP;
+	iev->iev_state = ENGINE_UP;
+	imsgev_send(&penv->frontend.iev, MSG_VM_OPENED, e->peer,
+	    msg_u32u32_encode(e->open.vmid, (uint32_t)ch->proc.pid));
+	e->peer = -1;
+	return (0);
+}
+
+static int
+engine_up(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	(void)iev;
+	(void)b;
+	(void)fd;
+	ksm_kick();
+	return (0);
+}
+
+static int
+engine_lost(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	struct child	*ch = iev->iev_arg;
+	struct engine	*e;
+
+	(void)b;
+	(void)fd;
+	e = (struct engine *)((char *)ch - offsetof(struct engine, child));
+	e->lost = 1;
+	parent_check_done();
+	return (0);
+}
+
+int
+engines_unregistered(uint32_t vmid)
+{
+	struct engine	*e;
+
+	if ((e = engine_find(vmid)) == NULL)
+		return (-1);
+	e->ok = 1;
+	return (0);
+}
+
+/* No longer one of those being started. */
+static void
+engine_settled(struct engine *e)
+{
+	if (e->state == ENGINE_UP)
+		return;
+	nstarting--;
+	e->state = ENGINE_UP;
+	engine_next();
+}
+
+/* It never ran. */
+static void
+engine_failed(struct engine *e, enum msg_step step, int errnum)
+{
+	struct msg_vm_failed	 failed;
+
+	memset(&failed, 0, sizeof(failed));
+	failed.vmid = e->open.vmid;
+	failed.step = (int)step;
+	failed.errnum = (uint32_t)errnum;
+	imsgev_send(&penv->frontend.iev, MSG_VM_FAILED, -1,
+	    msg_vm_failed_encode(&failed));
+	engine_release(e);
+	engine_settled(e);
+	engine_free(e);
+}
+
+static void
+engine_exited(struct child *ch, int how, int status)
+{
+	struct engine	*e;
+	int		 started;
+
+	e = (struct engine *)((char *)ch - offsetof(struct engine, child));
+	started = e->state == ENGINE_UP;
+	if (how != CLD_EXITED)
+		log_warnx("engine of %s, pid %d, died: signal %d (%s)",
+		    e->open.id, (int)ch->proc.pid, status,
+		    sigabbrev_np(status) == NULL ? "?" :
+		    sigabbrev_np(status));
+	else if (status != 0)
+		log_warnx("engine of %s, pid %d, exited with status %d",
+		    e->open.id, (int)ch->proc.pid, status);
+	if (!started) {
+		engine_failed(e, MSG_STEP_ENGINE, ECHILD);
+		return;
+	}
+	imsgev_send(&penv->frontend.iev, MSG_VM_GONE, -1,
+	    msg_u32_encode(e->open.vmid));
+	engine_release(e);
+	engine_free(e);
+	parent_check_done();
+}
+
+static void
+engine_release(struct engine *e)
+{
+	int	*fds[] = { &e->ctl, &e->io, &e->console, &e->peer };
+	size_t	 i;
+
+	evtimer_del(&e->timer);
+	for (i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (*fds[i] != -1)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+}
+
+static void
+engine_free(struct engine *e)
+{
+	TAILQ_REMOVE(&engines, e, entry);
+	nengines--;
+	free(e);
+}
+
+int
+engines_alive(void)
+{
+	struct engine	*e;
+	int		 n;
+
+	n = 0;
+	TAILQ_FOREACH(e, &engines, entry)
+		if (!e->lost)
+			n++;
+	return (n);
+}
+
+int
+engines_running(void)
+{
+	struct engine	*e;
+	int		 n;
+
+	n = 0;
+	TAILQ_FOREACH(e, &engines, entry)
+		if (e->child.running)
+			n++;
+	return (n);
+}
+
+void
+engines_stop(void)
+{
+	struct engine	*e;
+
+	TAILQ_FOREACH(e, &engines, entry)
+		if (e->child.running)
+			child_stop(&e->child);
+}
+
+void
+engines_kill(void)
+{
+	struct engine	*e;
+
+	TAILQ_FOREACH(e, &engines, entry)
+		child_kill(&e->child);
+}

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * The daemon's command line.  Runs in the parent before anything else; the
+ * input is the administrator's or the runtime's, and trusted as much.
+ */
+
+#include <sys/types.h>
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "flags.h"
+#include "log.h"
+#include "logfmt.h"
+
+#ifndef CCP_PROXYDIR
+#define CCP_PROXYDIR	"/usr/libexec/clear-containers"
+#endif
+#ifndef CCP_SOCKETDIR
+#define CCP_SOCKETDIR	"/var/run/clear-containers"
+#endif
+
+#define SOCKET_PATH	CCP_SOCKETDIR "/proxy.sock"
+#define SOCKET_PATH_MAX	107
+#define QUOTED_MAX	512
+
+enum flag_id {
+	FLAG_CONTROL_PATH,
+	FLAG_KSM,
+	FLAG_LIBEXEC,
+	FLAG_LOG,
+	FLAG_PPROF,
+	FLAG_PPROF_HOST,
+	FLAG_PPROF_PORT,
+	FLAG_SOCKET_PATH,
+	FLAG_TIMEOUT,
+	FLAG_URI,
+	FLAG_VERSION
+};
+
+/* Sorted by name: the order in which the usage shows them. */
+static const struct flag {
+	const char	*name;
+	enum flag_id	 id;
+	const char	*type;		/* NULL: a bool */
+	const char	*usage;
+	const char	*deflt;		/* as shown; NULL: not shown */
+} flag_table[] = {
+	{ "control-path", FLAG_CONTROL_PATH, "string",
+	    "path of the administration socket", NULL },
+	{ "ksm", FLAG_KSM, "value",
+	    "KSM settings [off, initial, auto]", "auto" },
+	{ "libexec", FLAG_LIBEXEC, "string",
+	    "directory of the daemon's other programs",
+	    "\"" CCP_PROXYDIR "\"" },
+	{ "log", FLAG_LOG, "string",
+	    "log messages above specified level: debug, info, warn, error, "
+	    "fatal or panic", "\"warn\"" },
+	{ "pprof", FLAG_PPROF, NULL, "accepted and ignored", NULL },
+	{ "pprof-host", FLAG_PPROF_HOST, "string",
+	    "accepted and ignored", "\"localhost\"" },
+	{ "pprof-port", FLAG_PPROF_PORT, "uint",
+	    "accepted and ignored", "6060" },
+	{ "socket-path", FLAG_SOCKET_PATH, "string",
+	    "specify path to socket file", NULL },
+	{ "timeout", FLAG_TIMEOUT, "name=duration",
+	    "a deadline: shim, process, stdin, ready, agent, ksm-kick, "
+	    "ksm-standard or\n    \tksm-slow; may be repeated", NULL },
+	{ "uri", FLAG_URI, "string",
+	    "proxy socket URI; the daemon serves one pod", NULL },
+	{ "version", FLAG_VERSION, NULL, "show the version", NULL }
+};
+
+#define NFLAGS	(sizeof(flag_table) / sizeof(flag_table[0]))
+
+static const struct {
+	const char	*name;
+	uint32_t	 ms;
+} timeout_table[FLT_MAX] = {
+	[FLT_SHIM] = { "shim", 30000 },
+	[FLT_PROCESS] = { "process", 30000 },
+	[FLT_STDIN] = { "stdin", 30000 },
+	[FLT_READY] = { "ready", 60000 },
+	[FLT_AGENT] = { "agent", 600000 },
+	[FLT_KSM_KICK] = { "ksm-kick", 30000 },
+	[FLT_KSM_STANDARD] = { "ksm-standard", 120000 },
+	[FLT_KSM_SLOW] = { "ksm-slow", 120000 }
+};
+
+static int	 parse_bool(const char *, int *);
+static int	 parse_uint(const char *, uint64_t *, const char **);
+static int	 duration_unit(const char *, uint64_t *);
+static int	 duration_term(const char **, uint64_t *);
+static int	 set_ksm(struct flags *, const char *, char *, size_t);
+static int	 set_timeout(struct flags *, const char *, char *, size_t);
+static int	 set_value(struct flags *, const struct flag *, const char *,
+		    char *, size_t);
+static int	 set_bool(struct flags *, const struct flag *, const char *,
+		    char *, size_t);
+static const struct flag *find(const char *, size_t);
+
+static int
+parse_bool(const char *s, int *value)
+{
+	static const char *const words[] = {
+		"0", "f", "F", "false", "FALSE", "False",
+		"1", "t", "T", "true", "TRUE", "True"
+	};
+	size_t	 i;
+
+	for (i = 0; i < 12; i++) {
+		if (strcmp(s, words[i]) == 0) {
+			*value = i >= 6;
+			return (0);
+		}
+	}
+	return (-1);
+}
+
+static int
+parse_uint(const char *s, uint64_t *value, const char **why)
+{
+	unsigned long long	 v;
+	char			*ep;
+
+	*why = "parse error";
+	if (!isdigit((unsigned char)s[0]))
+		return (-1);
+	errno = 0;
+	v = strtoull(s, &ep, 0);
+	if (*ep != '\0')
+		return (-1);
+	if (errno != 0) {
+		*why = "value out of range";
+		return (-1);
+	}
+	*value = v;
+	return (0);
+}
+
+/* The nanoseconds of the unit at s; returns its length, 0 if unknown. */
+static int
+duration_unit(const char *s, uint64_t *unit)
+{
+	static const struct {
+		const char	*name;
+		uint64_t	 ns;
+	} units[] = {
+		{ "ns", 1 }, { "us", 1000 }, { "\302\265s", 1000 },
+		{ "\316\274s", 1000 }, { "ms", 1000000 },
+		{ "s", 1000000000 }, { "m", 60000000000 },
+		{ "h", 3600000000000 }
+	};
+	size_t	 i, n;
+
+	for (n = 0; s[n] != '\0' && s[n] != '.' &&
+	    !isdigit((unsigned char)s[n]); n++)
+		;
+	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strlen(units[i].name) == n &&
+		    strncmp(s, units[i].name, n) == 0) {
+			*unit = units[i].ns;
+			return ((int)n);
+		}
+	}
+	return (0);
+}
+
+/* One number with its unit; moves *sp behind it and adds to *ns. */
+static int
+duration_term(const char **sp, uint64_t *ns)
+{
+	const char	*s = *sp;
+	uint64_t	 add, frac = 0, scale = 1, unit, whole = 0;
+	int		 digits = 0, n;
+
+	for (; isdigit((unsigned char)*s); s++, digits++) {
+		if (whole > UINT64_MAX / 100)
+			return (-1);
+		whole = whole * 10 + (uint64_t)(*s - '0');
+	}
+	if (*s == '.')
+		s++;
+	for (; isdigit((unsigned char)*s); s++, digits++) {
+		if (scale >= 1000000)
+			continue;
+		frac = frac * 10 + (uint64_t)(*s - '0');
+		scale *= 10;
+	}
+	if (digits == 0 || (n = duration_unit(s, &unit)) == 0)
+		return (-1);
+	if (__builtin_mul_overflow(whole, unit, &whole) ||
+	    __builtin_add_overflow(whole, frac * unit / scale, &add) ||
+	    __builtin_add_overflow(*ns, add, ns))
+		return (-1);
+	*sp = s + n;
+	return (0);
+}
+
+int
+flags_duration(const char *s, uint32_t *ms)
+{
+	uint64_t	 ns = 0;
+
+	if (*s == '+')
+		s++;
+	if (strcmp(s, "0") == 0) {
+		*ms = 0;
+		return (0);
+	}
+	if (*s == '\0')
+		return (-1);
+	while (*s != '\0') {
+		if (duration_term(&s, &ns) == -1)
+			return (-1);
+	}
+	if (ns > (uint64_t)UINT32_MAX * 1000000)
+		return (-1);
+	*ms = (uint32_t)((ns + 999999) / 1000000);
+	return (0);
+}
+
+/* Only the first word of a list counts. */
+static int
+set_ksm(struct flags *fl, const char *value, char *why, size_t size)
+{
+	size_t	 n = strcspn(value, ",");
+
+	if (n < sizeof(fl->fl_ksm)) {
+		memcpy(fl->fl_ksm, value, n);
+		fl->fl_ksm[n] = '\0';
+		if (strcmp(fl->fl_ksm, "off") == 0 ||
+		    strcmp(fl->fl_ksm, "initial") == 0 ||
+		    strcmp(fl->fl_ksm, "auto") == 0)
+			return (0);
+	}
+	snprintf(why, size, "Unsupported KSM knob %.*s", (int)n, value);
+	return (-1);
+}
+
+static int
+set_timeout(struct flags *fl, const char *value, char *why, size_t size)
+{
+	char		 quoted[QUOTED_MAX];
+	const char	*eq;
+	size_t		 i, n;
+
+	if ((eq = strchr(value, '=')) == NULL) {
+		snprintf(why, size, "not of the form name=duration");
+		return (-1);
+	}
+	n = (size_t)(eq - value);
+	for (i = 0; i < FLT_MAX; i++) {
+		if (strlen(timeout_table[i].name) == n &&
+		    strncmp(timeout_table[i].name, value, n) == 0)
+			break;
+	}
+	if (i == FLT_MAX) {
+		snprintf(why, size, "unknown timeout %.*s", (int)n, value);
+		return (-1);
+	}
+	if (flags_duration(eq + 1, &fl->fl_timeout[i]) == -1) {
+		logfmt_quote(quoted, sizeof(quoted), eq + 1);
+		snprintf(why, size, "invalid duration %s", quoted);
+		return (-1);
+	}
+	return (0);
+}
+
+static int
+set_value(struct flags *fl, const struct flag *flag, const char *value,
+    char *err, size_t size)
+{
+	char		 quoted[QUOTED_MAX], text[2 * QUOTED_MAX];
+	const char	*why = text;
+	int		 result = 0;
+
+	switch (flag->id) {
+	case FLAG_CONTROL_PATH:
+		fl->fl_control_path = value;
+		break;
+	case FLAG_KSM:
+		result = set_ksm(fl, value, text, sizeof(text));
+		break;
+	case FLAG_LIBEXEC:
+		fl->fl_libexec = value;
+		break;
+	case FLAG_LOG:
+		fl->fl_log = value;
+		break;
+	case FLAG_PPROF_HOST:
+		fl->fl_pprof_host = value;
+		break;
+	case FLAG_PPROF_PORT:
+		result = parse_uint(value, &fl->fl_pprof_port, &why);
+		break;
+	case FLAG_SOCKET_PATH:
+		fl->fl_socket_path = value;
+		break;
+	case FLAG_TIMEOUT:
+		result = set_timeout(fl, value, text, sizeof(text));
+		break;
+	case FLAG_URI:
+		fl->fl_uri = value;
+		break;
+	case FLAG_PPROF:
+	case FLAG_VERSION:
+	default:
+		fatalx("flag %s takes no value", flag->name);
+	}
+	if (result == -1) {
+		logfmt_quote(quoted, sizeof(quoted), value);
+		snprintf(err, size, "invalid value %s for flag -%s: %s",
+		    quoted, flag->name, why);
+	}
+	return (result);
+}
+
+/* value is NULL if the flag stands alone. */
+static int
+set_bool(struct flags *fl, const struct flag *flag, const char *value,
+    char *err, size_t size)
+{
+	char	 quoted[QUOTED_MAX];
+	int	 v = 1;
+
+	if (value != NULL && parse_bool(value, &v) == -1) {
+		logfmt_quote(quoted, sizeof(quoted), value);
+		snprintf(err, size,
+		    "invalid boolean value %s for -%s: parse error", quoted,
+		    flag->name);
+		return (-1);
+	}
+	if (flag->id == FLAG_VERSION)
+		fl->fl_version = v;
+	else
+		fl->fl_pprof = v;
+	return (0);
+}
+
+static const struct flag *
+find(const char *name, size_t len)
+{
+	size_t	 i;
+
+	for (i = 0; i < NFLAGS; i++) {
+		if (strlen(flag_table[i].name) == len &&
+		    strncmp(flag_table[i].name, name, len) == 0)
+			return (&flag_table[i]);
+	}
+	return (NULL);
+}
+
+int
+flags_parse(struct flags *fl, int argc, char **argv, char *err, size_t size)
+{
+	const struct flag	*flag;
+	const char		*name, *value;
+	size_t			 len;
+	int			 i;
+
+	memset(fl, 0, sizeof(*fl));
+	fl->fl_log = "warn";
+	fl->fl_socket_path = fl->fl_uri = fl->fl_control_path = "";
+	strlcpy(fl->fl_ksm, "auto", sizeof(fl->fl_ksm));
+	fl->fl_pprof_host = "localhost";
+	fl->fl_pprof_port = 6060;
+	fl->fl_libexec = CCP_PROXYDIR;
+	for (i = 0; i < FLT_MAX; i++)
+		fl->fl_timeout[i] = timeout_table[i].ms;
+
+	for (i = 1; i < argc; i++) {
+		name = argv[i];
+		if (name[0] != '-' || name[1] == '\0' ||
+		    strcmp(name, "--") == 0)
+			break;
+		name += name[1] == '-' ? 2 : 1;
+		if (name[0] == '-' || name[0] == '=') {
+			snprintf(err, size, "bad flag syntax: %s", argv[i]);
+			return (-1);
+		}
+		len = strcspn(name, "=");
+		value = name[len] == '=' ? name + len + 1 : NULL;
+		if ((flag = find(name, len)) == NULL) {
+			if ((len == 1 && name[0] == 'h') ||
+			    (len == 4 && strncmp(name, "help", 4) == 0))
+				return (FLAGS_HELP);
+			snprintf(err, size,
+			    "flag provided but not defined: -%.*s", (int)len,
+			    name);
+			return (-1);
+		}
+		if (flag->type == NULL) {
+			if (set_bool(fl, flag, value, err, size) == -1)
+				return (-1);
+			continue;
+		}
+		if (value == NULL && ++i < argc)
+			value = argv[i];
+		if (value == NULL) {
+			snprintf(err, size, "flag needs an argument: -%s",
+			    flag->name);
+			return (-1);
+		}
+		if (set_value(fl, flag, value, err, size) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+void
+flags_usage(const char *argv0)
+{
+	size_t	 i;
+
+	fprintf(stderr, "Usage of %s:\n", argv0);
+	for (i = 0; i < NFLAGS; i++) {
+		fprintf(stderr, "  -%s%s%s\n    \t%s", flag_table[i].name,
+		    flag_table[i].type == NULL ? "" : " ",
+		    flag_table[i].type == NULL ? "" : flag_table[i].type,
+		    flag_table[i].usage);
+		if (flag_table[i].deflt != NULL)
+			fprintf(stderr, " (default %s)", flag_table[i].deflt);
+		fprintf(stderr, "\n");
+	}
+}
+
+void
+flags_get(struct flags *fl, int argc, char **argv)
+{
+	const char	*argv0 = argc > 0 ? argv[0] : "cc-proxy";
+	char		 err[4 * QUOTED_MAX];
+
+	switch (flags_parse(fl, argc, argv, err, sizeof(err))) {
+	case 0:
+		return;
+	case FLAGS_HELP:
+		flags_usage(argv0);
+		exit(0);
+	default:
+		fprintf(stderr, "%s\n", err);
+		flags_usage(argv0);
+		exit(2);
+	}
+}
+
+int
+flags_log_level(const struct flags *fl, const char *env, const char **name)
+{
+	*name = env != NULL && env[0] != '\0' ? env : fl->fl_log;
+	return (log_level_parse(*name));
+}
+
+/* Only this prefix is special: everything else is a path as it stands. */
+const char *
+flags_socket_path(const struct flags *fl, char *err, size_t size)
+{
+	const char	*path = SOCKET_PATH;
+
+	if (fl->fl_uri[0] != '\0') {
+		path = fl->fl_uri;
+		if (strncmp(path, "unix://", 7) == 0)
+			path += 7;
+	}
+	if (fl->fl_socket_path[0] != '\0')
+		path = fl->fl_socket_path;
+	if (strlen(path) > SOCKET_PATH_MAX) {
+		snprintf(err, size, "socket path too long %zu (max %d)",
+		    strlen(path), SOCKET_PATH_MAX);
+		return (NULL);
+	}
+	return (path);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * The daemon's command line, in the syntax of Go's flag package: -x, --x,
+ * -x v and -x=v; a word that is no flag ends it and the rest is ignored.
+ */
+
+#ifndef CCP_FLAGS_H
+#define CCP_FLAGS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Deadlines, in the order of their names in flags.c. */
+enum flags_timeout {
+	FLT_SHIM,		/* a Hyper command waits for its shim */
+	FLT_PROCESS,		/* a Signal waits for its process */
+	FLT_STDIN,		/* a stdin frame likewise; 0: no end */
+	FLT_READY,		/* the agent's first message */
+	FLT_AGENT,		/* a reply of the agent */
+	FLT_KSM_KICK,
+	FLT_KSM_STANDARD,
+	FLT_KSM_SLOW,
+	FLT_MAX
+};
+
+/* Strings belong to argv or are constants. */
+struct flags {
+	const char	*fl_log;
+	const char	*fl_socket_path;
+	const char	*fl_uri;		/* not empty: pod mode */
+	char		 fl_ksm[16];
+	int		 fl_version;
+	int		 fl_pprof;
+	const char	*fl_pprof_host;
+	uint64_t	 fl_pprof_port;
+	const char	*fl_control_path;	/* empty: not given */
+	const char	*fl_libexec;
+	uint32_t	 fl_timeout[FLT_MAX];	/* ms */
+};
+
+#define FLAGS_HELP	1
+
+/*
+ * Returns 0; FLAGS_HELP if the usage was asked for; or -1 with the message
+ * for stderr in err.  Prints nothing.
+ */
+int	 flags_parse(struct flags *, int, char **, char *err, size_t);
+
+/* On stderr. */
+void	 flags_usage(const char *argv0);
+
+/* flags_parse(), or the message and the usage, and exit(2) or exit(0). */
+void	 flags_get(struct flags *, int, char **);
+
+/*
+ * The level that the environment's value (may be NULL) or else -log names;
+ * -1 if it is none, and then *name is the word.
+ */
+int	 flags_log_level(const struct flags *, const char *env,
+	    const char **name);
+
+/*
+ * The path of the listener's socket; NULL with the reason in err if it is
+ * too long.
+ */
+const char *flags_socket_path(const struct flags *, char *err, size_t);
+
+/* Go's duration syntax ("1m30s", "20ms", "0"), rounded up; 0 or -1. */
+int	 flags_duration(const char *, uint32_t *ms);
+
+#endif /* CCP_FLAGS_H */

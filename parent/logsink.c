@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * Where log lines end: stderr, and in pod mode syslog as well.  Runs in the
+ * parent.  stderr may be a pipe that nobody reads and syslog may be stuck;
+ * neither may stop the daemon.  Records come from children and are not
+ * trusted.
+ */
+
+#include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "logfmt.h"
+#include "logsink.h"
+
+#define NSEC		1000000000ULL
+#define BUCKET_BURST	2000
+#define BUCKET_RATE	1000		/* records per second */
+#define BUCKET_DEBUG	10		/* times as many at level debug */
+#define SYSLOG_TAG	"cc-proxy"
+
+/* How to write to stderr without waiting. */
+enum out_kind {
+	OUT_PLAIN,	/* a file: a write does not wait for anybody */
+	OUT_OWN,	/* reopened, so that O_NONBLOCK is ours alone */
+	OUT_SOCKET,
+	OUT_POLL
+};
+
+static struct {
+	enum out_kind	 kind;
+	int		 fd;
+	int		 tty;
+	time_t		 start;
+	uint64_t	 dropped;
+	size_t		 restlen;	/* of a line half of which is out */
+	char		 rest[LOGFMT_MAX];
+} out = { .kind = OUT_PLAIN, .fd = STDERR_FILENO };
+
+static struct {
+	int		 wanted;
+	int		 fd;
+	uint64_t	 tried;		/* ns, monotonic */
+	uint64_t	 dropped;
+} sys = { .fd = -1 };
+
+static uint64_t	 now(void);
+static ssize_t	 out_some(const char *, size_t);
+static int	 out_whole(const char *, size_t);
+static void	 out_write(const char *, size_t);
+static void	 sys_close(void);
+static int	 sys_open(void);
+static int	 sys_send(enum log_level, const struct tm *, const char *,
+		    size_t);
+static void	 sys_write(enum log_level, const struct timespec *,
+		    const char *, size_t);
+static void	 emit(enum log_level, const char *, const struct log_field *);
+static size_t	 report(char *, size_t, uint64_t, int);
+static void	 bucket_report(struct logsink_bucket *, const char *);
+static int	 bucket_take(struct logsink_bucket *);
+
+static uint64_t
+now(void)
+{
+	struct timespec	 ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((uint64_t)ts.tv_sec * NSEC + (uint64_t)ts.tv_nsec);
+}
+
+/*
+ * O_NONBLOCK on descriptor 2 itself would change it for everybody who shares
+ * it, so a pipe or a terminal is opened once more.
+ */
+int
+logsink_init(int pod_mode)
+{
+	struct timespec	 ts;
+	struct stat	 st;
+	int		 fd;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	out.start = ts.tv_sec;
+	out.tty = isatty(STDERR_FILENO);
+	if (fstat(STDERR_FILENO, &st) == -1)
+		out.kind = OUT_PLAIN;
+	else if (S_ISSOCK(st.st_mode))
+		out.kind = OUT_SOCKET;
+	else if (S_ISFIFO(st.st_mode) || out.tty) {
+		fd = open("/proc/self/fd/2",
+		    O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		if (fd == -1)
+			out.kind = OUT_POLL;
+		else {
+			out.kind = OUT_OWN;
+			out.fd = fd;
+		}
+	}
+
+	if (!pod_mode)
+		return (0);
+	sys.wanted = 1;
+	return (sys_open());
+}
+
+/* As write(2), but never waits: -1 [EAGAIN] instead. */
+static ssize_t
+out_some(const char *s, size_t len)
+{
+	struct pollfd	 pfd;
+	ssize_t		 n;
+
+	switch (out.kind) {
+	case OUT_SOCKET:
+		return (send(out.fd, s, len, MSG_DONTWAIT | MSG_NOSIGNAL));
+	case OUT_POLL:
+		pfd.fd = out.fd;
+		pfd.events = POLLOUT;
+		if (poll(&pfd, 1, 0) != 1 || (pfd.revents & POLLOUT) == 0) {
+			errno = EAGAIN;
+			return (-1);
+		}
+		/* A writable pipe takes this much without waiting. */
+		if (len > PIPE_BUF)
+			len = PIPE_BUF;
+		/* FALLTHROUGH */
+	case OUT_PLAIN:
+	case OUT_OWN:
+	default:
+		do {
+			n = write(out.fd, s, len);
+		} while (n == -1 && errno == EINTR);
+		return (n);
+	}
+}
+
+/*
+ * -1 if nothing of the line was taken.  Once a part is out the rest is kept,
+ * and nothing else is written before it.
+ */
+static int
+out_whole(const char *line, size_t len)
+{
+	size_t	 done;
+	ssize_t	 n;
+
+	while (out.restlen != 0) {
+		if ((n = out_some(out.rest, out.restlen)) <= 0)
+			return (-1);
+		out.restlen -= (size_t)n;
+		memmove(out.rest, out.rest + n, out.restlen);
+	}
+	for (done = 0; done < len; done += (size_t)n) {
+		if ((n = out_some(line + done, len - done)) <= 0)
+			break;
+	}
+	if (done == 0)
+		return (-1);
+	if (done < len && len - done <= sizeof(out.rest)) {
+		out.restlen = len - done;
+		memcpy(out.rest, line + done, out.restlen);
+	}
+	return (0);
+}
+
+/* The line that tells of n lost ones. */
+static size_t
+report(char *buf, size_t size, uint64_t n, int tty)
+{
+	struct timespec	 ts;
+	char		 msg[64], when[LOGFMT_TIME_MAX];
+
+	snprintf(msg, sizeof(msg), "suppressed %llu log records",
+	    (unsigned long long)n);
+	if (tty) {
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		return (logfmt_colour(buf, size,
+		    (unsigned int)(ts.tv_sec - out.start), getpid(), LOGL_WARN,
+		    msg, NULL));
+	}
+	clock_gettime(CLOCK_REALTIME, &ts);
+	logfmt_time(when, sizeof(when), &ts);
+	return (logfmt_line(buf, size, when, getpid(), LOGL_WARN, msg, NULL));
+}
+
+static void
+out_write(const char *line, size_t len)
+{
+	char	 buf[512];
+	size_t	 n;
+
+	if (out.dropped != 0) {
+		n = report(buf, sizeof(buf), out.dropped, out.tty);
+		if (out_whole(buf, n) == -1) {
+			out.dropped++;
+			return;
+		}
+		out.dropped = 0;
+	}
+	if (out_whole(line, len) == -1)
+		out.dropped++;
+}
+
+static void
+sys_close(void)
+{
+	if (sys.fd != -1)
+		close(sys.fd);
+	sys.fd = -1;
+}
+
+static int
+sys_open(void)
+{
+	static const char *const paths[] = {
+		"/dev/log", "/var/run/syslog", "/var/run/log"
+	};
+	static const int	 types[] = { SOCK_DGRAM, SOCK_STREAM };
+	struct sockaddr_un	 sun;
+	size_t			 i, j;
+	int			 error = ENOENT, fd;
+
+	sys.tried = now();
+	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		for (j = 0; j < sizeof(paths) / sizeof(paths[0]); j++) {
+			memset(&sun, 0, sizeof(sun));
+			sun.sun_family = AF_UNIX;
+			strlcpy(sun.sun_path, paths[j], sizeof(sun.sun_path));
+			if ((fd = socket(AF_UNIX, types[i] | SOCK_NONBLOCK |
+			    SOCK_CLOEXEC, 0)) == -1)
+				return (-1);
+			if (connect(fd, (const struct sockaddr *)&sun,
+			    sizeof(sun)) == 0) {
+				sys.fd = fd;
+				return (0);
+			}
+			if (errno != ENOENT)
+				error = errno;
+			close(fd);
+		}
+	}
+	errno = error;
+	return (-1);
+}
+
+/* 0, or -1 [errno]: EAGAIN says that the other side is only slow. */
+static int
+sys_send(enum log_level level, const struct tm *tm, const char *line,
+    size_t len)
+{
+	static const char	 months[] =
+	    "JanFebMarAprMayJunJulAugSepOctNovDec";
+	static const int	 severity[] = {
+		LOG_CRIT, LOG_CRIT, LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG
+	};
+	char			 buf[LOGFMT_MAX + 64];
+	ssize_t			 n;
+	size_t			 hlen;
+
+	hlen = (size_t)snprintf(buf, 64,
+	    "<%d>%.3s %2d %02d:%02d:%02d %s[%ld]: ",
+	    LOG_DAEMON | severity[level],
+	    months + 3 * (tm->tm_mon % 12), tm->tm_mday, tm->tm_hour,
+	    tm->tm_min, tm->tm_sec, SYSLOG_TAG, (long)getpid());
+	memcpy(buf + hlen, line, len);
+	len += hlen;
+	if (sys.fd == -1) {
+		errno = ENOTCONN;
+		return (-1);
+	}
+	do {
+		n = send(sys.fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (n == -1 && errno == EINTR);
+	if (n == (ssize_t)len)
+		return (0);
+	/* Half a line on a stream: only a new connection can follow it. */
+	if (n != -1)
+		errno = EPIPE;
+	return (-1);
+}
+
+static void
+sys_write(enum log_level level, const struct timespec *ts, const char *line,
+    size_t len)
+{
+	struct tm	 tm;
+	char		 buf[512];
+	size_t		 n;
+	int		 tries;
+
+	if (localtime_r(&ts->tv_sec, &tm) == NULL)
+		memset(&tm, 0, sizeof(tm));
+	for (tries = 0; tries < 2; tries++) {
+		if (sys.fd == -1 && (now() - sys.tried < NSEC ||
+		    sys_open() == -1))
+			break;
+		if (sys.dropped != 0) {
+			n = report(buf, sizeof(buf), sys.dropped, 0);
+			if (sys_send(LOGL_WARN, &tm, buf, n) == 0)
+				sys.dropped = 0;
+		}
+		if (sys.dropped == 0 && sys_send(level, &tm, line, len) == 0)
+			return;
+		if (errno == EAGAIN || errno == ENOBUFS || errno == EMSGSIZE)
+			break;
+		sys_close();
+	}
+	sys.dropped++;
+}
+
+static void
+emit(enum log_level level, const char *msg, const struct log_field *fields)
+{
+	static char	 line[LOGFMT_MAX];
+	struct timespec	 mono, ts;
+	char		 when[LOGFMT_TIME_MAX];
+	size_t		 len;
+
+	if (out.tty) {
+		clock_gettime(CLOCK_MONOTONIC, &mono);
+		len = logfmt_colour(line, sizeof(line),
+		    (unsigned int)(mono.tv_sec - out.start), getpid(), level,
+		    msg, fields);
+		out_write(line, len);
+		if (!sys.wanted)
+			return;
+	}
+	clock_gettime(CLOCK_REALTIME, &ts);
+	logfmt_time(when, sizeof(when), &ts);
+	len = logfmt_line(line, sizeof(line), when, getpid(), level, msg,
+	    fields);
+	if (!out.tty)
+		out_write(line, len);
+	if (sys.wanted)
+		sys_write(level, &ts, line, len);
+}
+
+void
+logsink_write(enum log_level level, const char *msg,
+    const struct log_field *fields)
+{
+	if (level > log_getlevel())
+		return;
+	emit(level, msg, fields);
+}
+
+/* Takes one token; 0 if there is none. */
+static int
+bucket_take(struct logsink_bucket *lb)
+{
+	uint64_t	 add, burst = BUCKET_BURST, rate = BUCKET_RATE, t;
+
+	if (log_getlevel() == LOGL_DEBUG) {
+		burst *= BUCKET_DEBUG;
+		rate *= BUCKET_DEBUG;
+	}
+	t = now();
+	if (lb->lb_last == 0 || t - lb->lb_last >= burst / rate * NSEC) {
+		lb->lb_last = t;
+		lb->lb_tokens = burst;
+	} else {
+		add = (t - lb->lb_last) * rate / NSEC;
+		lb->lb_last += add * NSEC / rate;
+		lb->lb_tokens += add;
+		if (lb->lb_tokens > burst)
+			lb->lb_tokens = burst;
+	}
+	if (lb->lb_tokens == 0)
+		return (0);
+	lb->lb_tokens--;
+	return (1);
+}
+
+static void
+bucket_report(struct logsink_bucket *lb, const char *vm)
+{
+	struct log_field	 fields[2] = { { "vm", vm }, { NULL, NULL } };
+	char			 msg[64];
+
+	if (lb->lb_dropped == 0)
+		return;
+	snprintf(msg, sizeof(msg), "suppressed %llu log records",
+	    (unsigned long long)lb->lb_dropped);
+	lb->lb_dropped = 0;
+	emit(LOGL_WARN, msg, vm == NULL ? NULL : fields);
+}
+
+void
+logsink_bucket_end(struct logsink_bucket *lb, const char *vm)
+{
+	bucket_report(lb, vm);
+}
+
+int
+logsink_record(struct logsink_bucket *lb, const uint8_t *p, size_t len,
+    const char *vm)
+{
+	struct log_record	 rec;
+	struct log_field	 fields[LOG_FIELDS_MAX + 2];
+	size_t			 i, n;
+
+	if (log_decode(&rec, p, len) == -1)
+		return (-1);
+	if (rec.level > log_getlevel())
+		return (0);
+	if (!bucket_take(lb)) {
+		lb->lb_dropped++;
+		return (0);
+	}
+	bucket_report(lb, vm);
+
+	for (i = n = 0; i < rec.nfields; i++) {
+		if (strcmp(rec.fields[i].key, "pid") == 0 ||
+		    strcmp(rec.fields[i].key, "name") == 0 ||
+		    (vm != NULL && strcmp(rec.fields[i].key, "vm") == 0))
+			continue;
+		fields[n++] = rec.fields[i];
+	}
+	if (vm != NULL) {
+		fields[n].key = "vm";
+		fields[n++].value = vm;
+	}
+	fields[n].key = NULL;
+	fields[n].value = NULL;
+	emit(rec.level, rec.msg, fields);
+	return (0);
+}
+
+void
+logsink_raw(const char *text)
+{
+	char	 line[1024];
+	size_t	 n;
+
+	n = strlcpy(line, text, sizeof(line) - 1);
+	if (n > sizeof(line) - 2)
+		n = sizeof(line) - 2;
+	line[n++] = '\n';
+	out_write(line, n);
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * What the parent's filter and capabilities leave and take.  Arguments are
+ * such that a call that is made all the same has no effect on the host.
+ */
+
+#include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "probe.h"
+#include "sandbox.h"
+#include "sandbox_vmengine.h"
+#include "spawn.h"
+
+#define BAD	((uintptr_t)-1)
+#define BUF	((uintptr_t)probe_buf)
+#define HIGH	((uintptr_t)1 << 32)
+
+#define CALL(expect, nr, ...)						\
+	{ #nr, expect, NULL, SYS_##nr, { __VA_ARGS__ }, 0 }
+#define CALLN(expect, nr, what, ...)					\
+	{ #nr " " what, expect, NULL, SYS_##nr, { __VA_ARGS__ }, 0 }
+#define FN(expect, fn, only)	{ #fn, expect, fn, 0, { 0 }, only }
+
+static int	 start_program(void);
+static int	 connect_by_descriptor(void);
+static int	 engine_in_child(void);
+static int	 spawn_as_other(void);
+static int	 read_other_users_file(void);
+static int	 set_hostname(void);
+static int	 make_device(void);
+
+static int
+status_ok(pid_t pid)
+{
+	int	 status;
+
+	if (pid == -1 || waitpid(pid, &status, 0) != pid)
+		return (-1);
+	errno = WIFSIGNALED(status) ? EINTR : ECANCELED;
+	return (WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1);
+}
+
+static int
+start_program(void)
+{
+	struct spawned	 s;
+
+	if (spawn(&s, "/bin/true", NULL, -1) == -1)
+		return (-1);
+	return (status_ok(s.pid));
+}
+
+/* As a VM's socket is: looked at first, then reached without a second walk. */
+static int
+connect_by_descriptor(void)
+{
+	struct sockaddr_un	 sun;
+	char			 dir[] = "/tmp/cc-proxy-probe-XXXXXX";
+	int			 l, c, fd, rv = -1, save;
+
+	if (mkdtemp(dir) == NULL)
+		return (-1);
+	memset(&sun, 0, sizeof(sun));
+	sun.sun_family = AF_UNIX;
+	(void)snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/s", dir);
+	l = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	c = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (l != -1 && c != -1 && bind(l, (const struct sockaddr *)&sun,
+	    sizeof(sun)) == 0 && listen(l, 1) == 0 &&
+	    (fd = open(sun.sun_path, O_PATH | O_NOFOLLOW | O_CLOEXEC)) != -1) {
+		(void)unlink(sun.sun_path);
+		(void)snprintf(sun.sun_path, sizeof(sun.sun_path),
+		    "/proc/self/fd/%d", fd);
+		rv = connect(c, (const struct sockaddr *)&sun, sizeof(sun));
+	}
+	save = errno;
+	(void)rmdir(dir);
+	errno = save;
+	return (rv);
+}
+
+/* The filters add up: an engine's steps must pass the parent's. */
+static int
+engine_in_child(void)
+{
+	uint32_t	 layers, want;
+	pid_t		 pid;
+	int		 is_root = geteuid() == 0;
+
+	if ((pid = fork()) == 0) {
+		sbx_start(is_root ? SPAWN_ROOT_FD : -1);
+		layers = vme_sandbox(is_root ? PROBE_ID : 0,
+		    is_root ? PROBE_ID : 0, is_root ? SPAWN_ROOT_FD : -1,
+		    PROBE_NOFILE);
+		want = SBX_NODUMP | SBX_RLIMIT | SBX_NNP | SBX_SECCOMP;
+		if (is_root)
+			want |= SBX_ROOT | SBX_UID | SBX_CAPS;
+		_exit((layers & want) == want ? 0 : 1);
+	}
+	return (status_ok(pid));
+}
+
+static int
+spawn_as_other(void)
+{
+	pid_t	 pid;
+
+	if ((pid = fork()) == 0) {
+		if (setgroups(0, NULL) == -1 ||
+		    setresgid(PROBE_ID, PROBE_ID, PROBE_ID) == -1 ||
+		    setresuid(PROBE_ID, PROBE_ID, PROBE_ID) == -1)
+			_exit(1);
+		(void)pause();
+		_exit(0);
+	}
+	if (pid == -1)
+		return (-1);
+	/* CAP_KILL: a child of another uid. */
+	if (kill(pid, SIGKILL) == -1)
+		return (-1);
+	return (waitpid(pid, NULL, 0) == pid ? 0 : -1);
+}
+
+/* CAP_DAC_OVERRIDE stays: sockets of hypervisors that are not root's. */
+static int
+read_other_users_file(void)
+{
+	char	 path[] = "/tmp/cc-proxy-probe-XXXXXX";
+	int	 fd, rv;
+
+	if ((fd = mkstemp(path)) == -1)
+		return (-1);
+	rv = fchmod(fd, 0);
+	if (rv == 0)
+		rv = open(path, O_RDWR | O_CLOEXEC) == -1 ? -1 : 0;
+	(void)unlink(path);
+	return (rv);
+}
+
+/* Without CAP_MKNOD. */
+static int
+make_device(void)
+{
+	char	 dir[] = "/tmp/cc-proxy-probe-XXXXXX", path[64];
+	int	 rv, save;
+
+	if (mkdtemp(dir) == NULL)
+		return (-1);
+	(void)snprintf(path, sizeof(path), "%s/d", dir);
+	rv = mknod(path, S_IFCHR | 0600, 0x103);
+	save = errno;
+	(void)unlink(path);
+	(void)rmdir(dir);
+	errno = save;
+	return (rv);
+}
+
+static int
+set_hostname(void)
+{
+	return ((int)syscall(SYS_sethostname, BAD, 1));
+}
+
+const struct probe_line probe_parent[] = {
+	/* what supervision needs */
+	FN(P_OK, start_program, 0),
+	FN(P_OK, connect_by_descriptor, 0),
+	FN(P_OK, engine_in_child, 0),
+	FN(P_OK, spawn_as_other, P_ROOT),
+	FN(P_OK, read_other_users_file, P_ROOT),
+	CALLN(P_OK, socket, "unix", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+	CALLN(P_OK, socketpair, "unix", AF_UNIX, SOCK_STREAM, 0, BUF),
+	CALL(EBADF, fchdir, BAD),
+	CALL(EFAULT, chroot, BAD),
+	CALL(EINVAL, pidfd_open, BAD, 0),
+	CALL(EINVAL, openat2, (uintptr_t)AT_FDCWD, (uintptr_t)"/", BUF, 0),
+
+	/* refused */
+	CALLN(EAFNOSUPPORT, socket, "inet", AF_INET, SOCK_STREAM, 0),
+	CALLN(EAFNOSUPPORT, socket, "inet6", AF_INET6, SOCK_DGRAM, 0),
+	CALLN(EAFNOSUPPORT, socket, "netlink", AF_NETLINK, SOCK_RAW, 0),
+	CALLN(EAFNOSUPPORT, socket, "packet", AF_PACKET, SOCK_RAW, 0),
+	CALLN(EAFNOSUPPORT, socket, "vsock", AF_VSOCK, SOCK_STREAM, 0),
+	CALLN(EAFNOSUPPORT, socket, "high half", AF_UNIX | HIGH, SOCK_STREAM,
+	    0),
+	FN(EPERM, make_device, 0),
+
+	/* dies of it */
+	CALL(P_SIGSYS, ptrace, BAD, 1, 0, 0),
+	CALL(P_SIGSYS, process_vm_readv, 1, 0, 0, 0, 0, BAD),
+	CALL(P_SIGSYS, process_vm_writev, 1, 0, 0, 0, 0, BAD),
+	CALL(P_SIGSYS, pidfd_getfd, BAD, 0, BAD),
+	CALL(P_SIGSYS, kcmp, 0, 0, BAD, 0, 0),
+	CALL(P_SIGSYS, bpf, BAD, 0, 0),
+	CALL(P_SIGSYS, io_uring_setup, 0, 0),
+	CALL(P_SIGSYS, io_uring_enter, BAD, 0, 0, 0, 0, 0),
+	CALL(P_SIGSYS, io_uring_register, BAD, 0, 0, 0),
+	CALL(P_SIGSYS, userfaultfd, BAD),
+	CALL(P_SIGSYS, perf_event_open, 0, 0, 0, BAD, 0),
+	CALL(P_SIGSYS, keyctl, BAD, 0, 0, 0, 0),
+	CALL(P_SIGSYS, add_key, 0, 0, 0, 0, 0),
+	CALL(P_SIGSYS, request_key, 0, 0, 0, 0),
+	CALL(P_SIGSYS, kexec_load, 0, 0, 0, BAD),
+	CALL(P_SIGSYS, kexec_file_load, BAD, BAD, 0, 0, BAD),
+	CALL(P_SIGSYS, init_module, 0, 0, 0),
+	CALL(P_SIGSYS, finit_module, BAD, 0, BAD),
+	CALL(P_SIGSYS, delete_module, BAD, 0),
+	CALL(P_SIGSYS, open_by_handle_at, BAD, 0, 0),
+	CALL(P_SIGSYS, mount, 0, BAD, 0, 0, 0),
+	CALL(P_SIGSYS, umount2, BAD, BAD),
+	CALL(P_SIGSYS, pivot_root, BAD, BAD),
+	CALL(P_SIGSYS, move_mount, BAD, 0, BAD, 0, BAD),
+	CALL(P_SIGSYS, open_tree, BAD, 0, BAD),
+	CALL(P_SIGSYS, fsopen, BAD, BAD),
+	CALL(P_SIGSYS, fspick, BAD, BAD, BAD),
+	CALL(P_SIGSYS, fsconfig, BAD, BAD, 0, 0, 0),
+	CALL(P_SIGSYS, fsmount, BAD, BAD, BAD),
+	CALL(P_SIGSYS, mount_setattr, BAD, 0, BAD, 0, 0),
+	CALL(P_SIGSYS, unshare, 0),
+	CALL(P_SIGSYS, setns, BAD, 0),
+	CALL(P_SIGSYS, swapon, BAD, BAD),
+	CALL(P_SIGSYS, swapoff, BAD),
+	CALL(P_SIGSYS, reboot, 0, 0, 0, 0),
+	CALL(P_SIGSYS, acct, BAD),
+	CALL(P_SIGSYS, quotactl, BAD, 0, 0, 0),
+	FN(P_SIGSYS, set_hostname, 0),
+	CALL(P_SIGSYS, settimeofday, BAD, 0),
+	CALL(P_SIGSYS, clock_settime, BAD, 0),
+	CALL(P_SIGSYS, adjtimex, BAD),
+	CALL(P_SIGSYS, syslog, BAD, 0, 0),
+	CALL(P_SIGSYS, execveat, BAD, BAD, 0, 0, 0),
+#ifdef __x86_64__
+	CALL(P_SIGSYS, iopl, BAD),
+	{ "x32 read", P_SIGSYS, NULL, 0x40000000L | SYS_read, { BAD }, 0 },
+#endif
+	{ NULL, 0, NULL, 0, { 0 }, 0 }
+};

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * ccp-vmengine: the agent's control channel: commands go out whole and in
+ * order, replies are matched to them strictly in order.  Every byte read
+ * here comes from the guest.
+ *
+ * A command whose client stopped waiting keeps its place until its reply
+ * came, so that no later command is given that reply.
+ */
+
+#include <sys/types.h>
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmengine.h"
+
+struct vme_txn {
+	TAILQ_ENTRY(vme_txn)	 entry;
+	struct vme_conn		*conn;		/* NULL: nobody waits */
+	vme_ctl_done		*done;
+	size_t			 off, len;
+	uint8_t			 msg[];
+};
+TAILQ_HEAD(vme_txns, vme_txn);
+
+/* A reply that came before its command. */
+struct vme_early {
+	TAILQ_ENTRY(vme_early)	 entry;
+	uint32_t		 code;
+	size_t			 len;
+	uint8_t			 payload[];
+};
+TAILQ_HEAD(vme_earlies, vme_early);
+
+struct vme_ctl {
+	int			 fd;
+	struct event		 rev, wev;
+	struct vme_txns		 sendq;		/* not or partly written */
+	struct vme_txns		 waitq;		/* written, reply due */
+	unsigned int		 inflight;
+	struct vme_earlies	 early;
+	unsigned int		 nearly;
+	uint8_t			*in;
+	size_t			 inlen, insize;
+};
+
+static struct vme_ctl	 ctl = { .fd = -1 };
+
+static void	vme_ctl_read(int, short, void *);
+static void	vme_ctl_write(int, short, void *);
+static void	vme_ctl_timeout(int, short, void *);
+static void	vme_ctl_send(void);
+static size_t	vme_ctl_messages(void);
+static void	vme_ctl_message(uint32_t, const uint8_t *, size_t);
+static void	vme_ctl_ready(uint32_t, const uint8_t *, size_t);
+static void	vme_ctl_reply(uint32_t, const uint8_t *, size_t);
+static void	vme_ctl_finish(struct vme_txn *, uint32_t, const void *,
+		    size_t);
+static int	vme_ctl_grow(void);
+
+void
+vme_ctl_init(int fd)
+{
+	struct timeval	 tv;
+
+	ctl.fd = fd;
+	TAILQ_INIT(&ctl.sendq);
+	TAILQ_INIT(&ctl.waitq);
+	TAILQ_INIT(&ctl.early);
+	ctl.insize = HYP_MESSAGE_MAX;
+	ctl.in = vme_malloc(ctl.insize);
+	event_set(&ctl.rev, fd, EV_READ | EV_PERSIST, vme_ctl_read, NULL);
+	event_set(&ctl.wev, fd, EV_WRITE, vme_ctl_write, NULL);
+	event_add(&ctl.rev, NULL);
+	tv.tv_sec = env->conf.timeouts.ready / 1000;
+	tv.tv_usec = (suseconds_t)(env->conf.timeouts.ready % 1000) * 1000;
+	evtimer_set(&env->ready_timer, vme_ctl_timeout, NULL);
+	evtimer_add(&env->ready_timer, &tv);
+}
+
+/* Whoever still waits is told. */
+void
+vme_ctl_close(void)
+{
+	static const char	 gone[] =
+	    "No multicast available for CTL channel";
+	struct vme_early	*e;
+	struct vme_txn		*t;
+
+	if (ctl.fd == -1)
+		return;
+	event_del(&ctl.rev);
+	event_del(&ctl.wev);
+	close(ctl.fd);
+	ctl.fd = -1;
+	TAILQ_CONCAT(&ctl.waitq, &ctl.sendq, entry);
+	while ((t = TAILQ_FIRST(&ctl.waitq)) != NULL) {
+		TAILQ_REMOVE(&ctl.waitq, t, entry);
+		vme_ctl_finish(t, VME_NOREPLY, gone, sizeof(gone) - 1);
+	}
+	while ((e = TAILQ_FIRST(&ctl.early)) != NULL) {
+		TAILQ_REMOVE(&ctl.early, e, entry);
+		free(e);
+	}
+	free(ctl.in);
+	ctl.in = NULL;
+}
+
+/* The caller validated name and length: nothing is refused from here on. */
+void
+vme_ctl_command(struct vme_conn *c, uint32_t code, const void *payload,
+    size_t len, vme_ctl_done *done)
+{
+	struct vme_txn	*t;
+
+	t = vme_malloc(sizeof(*t) + HYP_CTL_HEADER_SIZE + len);
+	t->conn = c;
+	t->done = done;
+	t->off = 0;
+	t->len = HYP_CTL_HEADER_SIZE + len;
+	hyp_ctl_encode(t->msg, code, len);
+	if (len > 0)
+		memcpy(t->msg + HYP_CTL_HEADER_SIZE, payload, len);
+	c->txn = t;
+	TAILQ_INSERT_TAIL(&ctl.sendq, t, entry);
+	vme_ctl_send();
+}
+
+/* The client stopped waiting. */
+void
+vme_ctl_forget(struct vme_conn *c)
+{
+	struct vme_txn	*t, *u;
+
+	if ((t = c->txn) == NULL)
+		return;
+	c->txn = NULL;
+	t->conn = NULL;
+	if (t->off > 0)
+		return;
+	/* Not written at all: it need not be. */
+	TAILQ_FOREACH(u, &ctl.sendq, entry) {
+		if (u == t) {
+			TAILQ_REMOVE(&ctl.sendq, t, entry);
+			free(t);
+			return;
+		}
+	}
+}
+
+static void
+vme_ctl_finish(struct vme_txn *t, uint32_t code, const void *payload,
+    size_t len)
+{
+	struct vme_conn	*c;
+
+	if ((c = t->conn) != NULL) {
+		c->txn = NULL;
+		t->done(c, code, payload, len);
+	}
+	free(t);
+}
+
+static void
+vme_ctl_write(int fd, short event, void *arg)
+{
+	(void)fd;
+	(void)event;
+	(void)arg;
+	vme_ctl_send();
+}
+
+/* Each message in a write of its own: the agent wants its header whole. */
+static void
+vme_ctl_send(void)
+{
+	struct vme_early	*e;
+	struct vme_txn		*t;
+	ssize_t			 n;
+
+	while (ctl.fd != -1 && (t = TAILQ_FIRST(&ctl.sendq)) != NULL &&
+	    ctl.inflight < VME_INFLIGHT) {
+		n = send(ctl.fd, t->msg + t->off, t->len - t->off,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1 && errno != EAGAIN) {
+			vme_lost(log_strerror(errno));
+			return;
+		}
+		if (n > 0)
+			t->off += (size_t)n;
+		if (t->off < t->len) {
+			event_add(&ctl.wev, NULL);
+			return;
+		}
+		TAILQ_REMOVE(&ctl.sendq, t, entry);
+		if ((e = TAILQ_FIRST(&ctl.early)) != NULL) {
+			TAILQ_REMOVE(&ctl.early, e, entry);
+			ctl.nearly--;
+			vme_ctl_finish(t, e->code, e->payload, e->len);
+			free(e);
+			continue;
+		}
+		TAILQ_INSERT_TAIL(&ctl.waitq, t, entry);
+		ctl.inflight++;
+	}
+}
+
+static void
+vme_ctl_read(int fd, short event, void *arg)
+{
+	ssize_t	 n;
+	size_t	 used;
+
+	(void)event;
+	(void)arg;
+	n = recv(fd, ctl.in + ctl.inlen, ctl.insize - ctl.inlen,
+	    MSG_DONTWAIT);
+	if (n == -1) {
+		if (errno != EAGAIN && errno != EINTR)
+			vme_lost(log_strerror(errno));
+		return;
+	}
+	if (n == 0) {
+		vme_lost(env->state == VME_READY ?
+		    "VM lost before the agent was ready" :
+		    "control channel closed");
+		return;
+	}
+	ctl.inlen += (size_t)n;
+	used = vme_ctl_messages();
+	if (ctl.fd == -1)
+		return;
+	ctl.inlen -= used;
+	memmove(ctl.in, ctl.in + used, ctl.inlen);
+	if (vme_ctl_grow() == -1)
+		vme_lost("control message too long");
+	else
+		vme_ctl_send();
+}
+
+/* A message larger than the buffer makes it grow by what really came. */
+static int
+vme_ctl_grow(void)
+{
+	uint8_t		*in;
+	uint32_t	 code;
+	size_t		 len, size;
+
+	if (ctl.inlen >= HYP_CTL_HEADER_SIZE &&
+	    hyp_ctl_decode(ctl.in, &code, &len) == -1)
+		return (-1);
+	if (ctl.inlen == ctl.insize)
+		size = ctl.insize * 2;
+	else if (ctl.inlen == 0 && ctl.insize > HYP_MESSAGE_MAX)
+		size = HYP_MESSAGE_MAX;
+	else
+		return (0);
+	if ((in = realloc(ctl.in, size)) == NULL)
+		fatal("%s", __func__);
+	ctl.in = in;
+	ctl.insize = size;
+	return (0);
+}
+
+/* All complete messages; returns the bytes used. */
+static size_t
+vme_ctl_messages(void)
+{
+	uint32_t	 code;
+	size_t		 len, off;
+
+	off = 0;
+	while (ctl.fd != -1 && ctl.inlen - off >= HYP_CTL_HEADER_SIZE) {
+		if (hyp_ctl_decode(ctl.in + off, &code, &len) == -1 ||
+		    ctl.inlen - off < HYP_CTL_HEADER_SIZE + len)
+			break;
+		vme_ctl_message(code, ctl.in + off + HYP_CTL_HEADER_SIZE,
+		    len);
+		off += HYP_CTL_HEADER_SIZE + len;
+	}
+	return (off);
+}
+
+static void
+vme_ctl_message(uint32_t code, const uint8_t *p, size_t len)
+{
+	if (code == HYP_NEXT)
+		return;
+	if (env->state == VME_READY) {
+		vme_ctl_ready(code, p, len);
+		return;
+	}
+	switch (code) {
+	case HYP_READY:
+	case HYP_PODFINISHED:
+	case HYP_PSCONTAINER:		/* an event of other agents */
+	case HYP_ASYNCEVENT:
+		vme_vmlog(LOGL_DEBUG, NULL, "ignored %s (%u) from the agent",
+		    hyp_name(code), code);
+		break;
+	default:
+		vme_ctl_reply(code, p, len);
+		break;
+	}
+}
+
+/* The first message decides the registration. */
+static void
+vme_ctl_ready(uint32_t code, const uint8_t *p, size_t len)
+{
+	char	*text;
+	int	 n;
+
+	if (code == HYP_READY) {
+		evtimer_del(&env->ready_timer);
+		env->state = VME_UP;
+		env->frontend.iev_state = VME_UP;
+		imsgev_signal(&env->frontend, MSG_VM_UP);
+		imsgev_signal(&env->parent, MSG_VM_UP);
+		return;
+	}
+	if (len > MSG_TEXT_MAX / 2)
+		len = MSG_TEXT_MAX / 2;
+	if (code == HYP_ERROR)
+		n = asprintf(&text, "ERROR received from VM agent, "
+		    "control msg received : %.*s", (int)len,
+		    (const char *)p);
+	else
+		n = asprintf(&text, "CMD ID received %u not matching "
+		    "expected %d, control msg received : %.*s", code,
+		    HYP_READY, (int)len, (const char *)p);
+	if (n == -1)
+		fatal("%s", __func__);
+	vme_lost(text);
+	free(text);
+}
+
+static void
+vme_ctl_timeout(int fd, short event, void *arg)
+{
+	(void)fd;
+	(void)event;
+	(void)arg;
+	vme_lost("timeout waiting for the VM agent to be ready");
+}
+
+/* Strictly first come, first served. */
+static void
+vme_ctl_reply(uint32_t code, const uint8_t *p, size_t len)
+{
+	struct vme_early	*e;
+	struct vme_txn		*t;
+
+	if ((t = TAILQ_FIRST(&ctl.waitq)) != NULL) {
+		TAILQ_REMOVE(&ctl.waitq, t, entry);
+		ctl.inflight--;
+		vme_ctl_finish(t, code, p, len);
+		return;
+	}
+	if ((code != HYP_ACK && code != HYP_ERROR) ||
+	    ctl.nearly == VME_EARLY_MAX) {
+		vme_vmlog(LOGL_WARN, NULL,
+		    "dropped message %u that no command waits for", code);
+		return;
+	}
+	e = vme_malloc(sizeof(*e) + len);
+	e->code = code;
+	e->len = len;
+	if (len > 0)
+		memcpy(e->payload, p, len);
+	TAILQ_INSERT_TAIL(&ctl.early, e, entry);
+	ctl.nearly++;
+}

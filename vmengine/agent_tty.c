@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * ccp-vmengine: the agent's I/O channel.  Its header and the client's are
+ * both 12 bytes, so a message becomes a frame, and back, by rewriting the
+ * header where it lies: one read and one write per burst, no copy unless
+ * somebody is slow.  What is read here comes from the guest, what is
+ * written from clients.
+ */
+
+#include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmengine.h"
+
+#define VME_STDIN_IOV	64	/* pieces of one write to the agent */
+
+/* Frames for one session that lie back to back in the buffer. */
+struct vme_run {
+	struct vme_session	*session;
+	uint8_t			*p;
+	size_t			 len;
+};
+
+struct vme_tty {
+	int			 fd;
+	struct event		 rev, wev;
+	struct event		 away_timer;
+	uint8_t			*in;
+	size_t			 inoff, inlen, insize;
+	int			 paused;	/* a shim's queue is full */
+	int			 busy;		/* messages are being handled */
+	struct vme_session	*full;		/* whose */
+	uint8_t			*out;		/* rest of a cut write */
+	size_t			 outoff, outlen;
+	struct vme_connq	 waiters;	/* with stdin, until it is gone */
+	unsigned int		 strays;	/* dropped without a line */
+	time_t			 stray_time;
+};
+
+/* Stdin on its way: bytes in place, plus headers of split frames. */
+struct vme_batch {
+	struct iovec	 iov[VME_STDIN_IOV];
+	int		 niov;
+	uint8_t		 hdr[VME_STDIN_IOV][HYP_TTY_HEADER_SIZE];
+	size_t		 len;
+};
+
+static struct vme_tty	 tty = { .fd = -1 };
+
+static void	vme_tty_read(int, short, void *);
+static void	vme_tty_write(int, short, void *);
+static void	vme_tty_away(int, short, void *);
+static int	vme_tty_fill(void);
+static void	vme_tty_messages(void);
+static int	vme_tty_message(struct vme_run *, uint64_t, uint8_t *, size_t);
+static void	vme_tty_flush(struct vme_run *);
+static void	vme_tty_append(struct vme_run *, struct vme_session *,
+		    uint8_t *, size_t);
+static void	vme_tty_pause(struct vme_session *);
+static void	vme_tty_stray(const char *, uint64_t);
+static void	vme_tty_hexdump(const char *, const uint8_t *, size_t);
+static void	vme_tty_send(struct vme_batch *);
+static int	vme_tty_frame(struct vme_batch *, uint64_t, uint8_t *,
+		    const struct frm_header *);
+static void	vme_batch_add(struct vme_batch *, uint8_t *, size_t);
+
+void
+vme_tty_init(int fd)
+{
+	tty.fd = fd;
+	TAILQ_INIT(&tty.waiters);
+	tty.insize = VME_TTY_SIZE;
+	tty.in = vme_malloc(tty.insize);
+	event_set(&tty.rev, fd, EV_READ | EV_PERSIST, vme_tty_read, NULL);
+	event_set(&tty.wev, fd, EV_WRITE | EV_PERSIST, vme_tty_write, NULL);
+	evtimer_set(&tty.away_timer, vme_tty_away, NULL);
+	event_add(&tty.rev, NULL);
+}
+
+void
+vme_tty_close(void)
+{
+	struct vme_conn	*c;
+
+	if (tty.fd == -1)
+		return;
+	event_del(&tty.rev);
+	event_del(&tty.wev);
+	evtimer_del(&tty.away_timer);
+	close(tty.fd);
+	tty.fd = -1;
+	while ((c = TAILQ_FIRST(&tty.waiters)) != NULL) {
+		vme_tty_unwait(c);
+		vme_conn_wake(c);
+	}
+	if (!tty.busy) {
+		free(tty.in);
+		tty.in = NULL;
+	}
+	free(tty.out);
+	tty.out = NULL;
+}
+
+/*
+ * From the VM to the shims
+ */
+
+static void
+vme_tty_read(int fd, short event, void *arg)
+{
+	int	 n;
+
+	(void)fd;
+	(void)event;
+	(void)arg;
+	if ((n = vme_tty_fill()) > 0)
+		vme_tty_messages();
+	else if (n == 0)
+		vme_lost("I/O channel closed");
+	else if (errno != EAGAIN && errno != EINTR)
+		vme_lost(log_strerror(errno));
+}
+
+static int
+vme_tty_fill(void)
+{
+	ssize_t	 n;
+
+	n = recv(tty.fd, tty.in + tty.inlen, tty.insize - tty.inlen,
+	    MSG_DONTWAIT);
+	if (n > 0)
+		tty.inlen += (size_t)n;
+	return ((int)n);
+}
+
+/*
+ * The VM is lost: what it said before still counts, also what waits behind
+ * a slow shim.  A guest that goes on writing is not listened to for ever.
+ */
+void
+vme_tty_drain(void)
+{
+	size_t	 total;
+	int	 n;
+
+	if (tty.fd == -1 || tty.busy)
+		return;
+	tty.paused = 0;
+	vme_tty_messages();
+	for (total = 0; total < VME_DRAIN_MAX; total += (size_t)n) {
+		if ((n = vme_tty_fill()) <= 0)
+			break;
+		vme_tty_messages();
+	}
+}
+
+/* Everything complete in the buffer, until a shim's queue is full. */
+static void
+vme_tty_messages(void)
+{
+	struct vme_run	 run;
+	uint64_t	 seq;
+	size_t		 len, off;
+	uint8_t		*in;
+
+	memset(&run, 0, sizeof(run));
+	tty.busy = 1;
+	off = tty.inoff;
+	len = 0;
+	while (tty.inlen - off >= HYP_TTY_HEADER_SIZE) {
+		if (hyp_tty_decode(tty.in + off, &seq, &len) == -1) {
+			vme_tty_flush(&run);
+			tty.inoff = tty.inlen = 0;
+			tty.busy = 0;
+			vme_lost("I/O message too long");
+			return;
+		}
+		if (tty.inlen - off < HYP_TTY_HEADER_SIZE + len)
+			break;
+		if (vme_tty_message(&run, seq, tty.in + off, len) == -1)
+			break;
+		off += HYP_TTY_HEADER_SIZE + len;
+	}
+	vme_tty_flush(&run);
+	tty.busy = 0;
+	if (tty.fd == -1) {
+		/* lost meanwhile */
+		free(tty.in);
+		tty.in = NULL;
+		return;
+	}
+	if (tty.paused) {
+		tty.inoff = off;
+		return;
+	}
+	tty.inoff = 0;
+	tty.inlen -= off;
+	memmove(tty.in, tty.in + off, tty.inlen);
+	/* One message larger than the buffer; or the size it had before. */
+	if (tty.inlen == tty.insize || (tty.inlen == 0 &&
+	    tty.insize > VME_TTY_SIZE)) {
+		len = tty.inlen == 0 ? VME_TTY_SIZE : tty.insize * 2;
+		if ((in = realloc(tty.in, len)) == NULL)
+			fatal("%s", __func__);
+		tty.in = in;
+		tty.insize = len;
+	}
+}
+
+/*
+ * One message, header at p.  -1: the shim it is for has no room; stop here
+ * and come back.
+ */
+static int
+vme_tty_message(struct vme_run *run, uint64_t seq, uint8_t *p, size_t len)
+{
+	struct vme_session	*s;
+	size_t			 total;
+	int			 opcode;
+
+	if (run->session != NULL && (seq == run->session->base ||
+	    seq == run->session->base + 1))
+		s = run->session;
+	else if ((s = vme_session_by_seq(seq)) == NULL) {
+		vme_tty_stray("couldn't find client with seq number", seq);
+		return (0);
+	}
+	if (s == env->null_session) {
+		vme_vmlog(LOGL_INFO, "io",
+		    "discarded %zu bytes of the null session", len);
+		vme_tty_hexdump("null session", p + HYP_TTY_HEADER_SIZE, len);
+		return (0);
+	}
+	if (!s->claimed) {
+		vme_tty_stray("no shim has claimed the token of seq number",
+		    seq);
+		return (0);
+	}
+	if (len == 0) {
+		if (seq == s->base)
+			s->terminated = 1;
+		return (0);
+	}
+	total = FRM_HEADER_SIZE + len;
+	if (!vme_session_room(s, (run->session == s ? run->len : 0) +
+	    total)) {
+		vme_tty_flush(run);
+		if (!vme_session_room(s, total)) {
+			vme_tty_pause(s);
+			return (-1);
+		}
+	}
+	vme_tty_hexdump("<- writing to client", p + HYP_TTY_HEADER_SIZE, len);
+	if (s->terminated && !s->exited && seq == s->base && len == 1) {
+		/* On its own, so that it is kept when output is not. */
+		s->exited = 1;
+		if (s->conn == NULL)
+			vme_tty_flush(run);
+		frm_encode(p, FRM_NOTIFICATION, FRM_PROCESSEXITED, 0, 1);
+	} else {
+		opcode = seq == s->base ? FRM_STDOUT : FRM_STDERR;
+		frm_encode(p, FRM_STREAM, opcode, 0, (uint32_t)len);
+	}
+	vme_tty_append(run, s, p, total);
+	return (0);
+}
+
+/* Extend the run if the frame follows it directly, else start a new one. */
+static void
+vme_tty_append(struct vme_run *run, struct vme_session *s, uint8_t *p,
+    size_t len)
+{
+	if (run->session == s && run->p + run->len == p) {
+		run->len += len;
+		return;
+	}
+	vme_tty_flush(run);
+	run->session = s;
+	run->p = p;
+	run->len = len;
+}
+
+static void
+vme_tty_flush(struct vme_run *run)
+{
+	if (run->session != NULL)
+		vme_session_output(run->session, run->p, run->len);
+	run->session = NULL;
+	run->len = 0;
+}
+
+/*
+ * Read nothing more from the VM until this shim has taken some.  If it is
+ * away, wait for it as long as a command would, then drop.
+ */
+static void
+vme_tty_pause(struct vme_session *s)
+{
+	struct timeval	 now, tv, wait;
+
+	tty.paused = 1;
+	tty.full = s;
+	event_del(&tty.rev);
+	if (s->conn != NULL)
+		return;
+	wait.tv_sec = env->conf.timeouts.shim / 1000;
+	wait.tv_usec = (suseconds_t)(env->conf.timeouts.shim % 1000) * 1000;
+	gettimeofday(&now, NULL);
+	timersub(&now, &s->left, &tv);
+	if (tv.tv_sec < 0 || !timercmp(&tv, &wait, <))
+		timerclear(&wait);
+	else
+		timersub(&wait, &tv, &wait);
+	evtimer_add(&tty.away_timer, &wait);
+}
+
+static void
+vme_tty_away(int fd, short event, void *arg)
+{
+	(void)fd;
+	(void)event;
+	(void)arg;
+	if (!tty.paused || tty.full == NULL || tty.full->conn != NULL)
+		return;
+	tty.full->lossy = 1;
+	vme_vmlog(LOGL_WARN, "io", "shim of seq number %llu is away: "
+	    "dropping output beyond %d bytes",
+	    (unsigned long long)tty.full->base, VME_OUT_MAX);
+	vme_tty_resume();
+}
+
+/* Some queue has room again, or its session is gone. */
+void
+vme_tty_resume(void)
+{
+	if (!tty.paused || tty.busy || tty.fd == -1)
+		return;
+	tty.paused = 0;
+	tty.full = NULL;
+	evtimer_del(&tty.away_timer);
+	vme_tty_messages();
+	if (tty.fd != -1 && !tty.paused)
+		event_add(&tty.rev, NULL);
+}
+
+/* A guest can cause these at will: one line a second. */
+static void
+vme_tty_stray(const char *what, uint64_t seq)
+{
+	struct timeval	 now;
+
+	gettimeofday(&now, NULL);
+	if (now.tv_sec == tty.stray_time) {
+		tty.strays++;
+		return;
+	}
+	tty.stray_time = now.tv_sec;
+	vme_vmlog(LOGL_WARN, "io", "%s %llu", what, (unsigned long long)seq);
+	if (tty.strays > 0)
+		vme_vmlog(LOGL_WARN, "io", "dropped %u more such messages",
+		    tty.strays);
+	tty.strays = 0;
+}
+
+/* 16 bytes a line, at level debug only. */
+static void
+vme_tty_hexdump(const char *what, const uint8_t *p, size_t len)
+{
+	static const char	 hex[] = "0123456789abcdef";
+	struct log_field	 fields[3];
+	char			 line[3 * 16 + 1];
+	size_t			 i, j, n;
+
+	if (log_getlevel() < LOGL_DEBUG)
+		return;
+	memset(fields, 0, sizeof(fields));
+	fields[0].key = "section";
+	fields[0].value = "io";
+	fields[1].key = "wm";
+	fields[1].value = env->conf.id;
+	log_entry(LOGL_DEBUG, fields, "%s", what);
+	for (i = 0; i < len; i += n) {
+		n = len - i < 16 ? len - i : 16;
+		for (j = 0; j < n; j++) {
+			line[3 * j] = hex[p[i + j] >> 4];
+			line[3 * j + 1] = hex[p[i + j] & 0x0f];
+			line[3 * j + 2] = ' ';
+		}
+		line[3 * n - 1] = '\0';
+		log_entry(LOGL_DEBUG, fields, "%s", line);
+	}
+}
+
+/*
+ * From the shims to the VM
+ */
+
+int
+vme_tty_writable(void)
+{
+	return (tty.fd != -1 && tty.outlen == 0);
+}
+
+void
+vme_tty_wait(struct vme_conn *c)
+{
+	c->wait = VME_WAIT_IO;
+	TAILQ_INSERT_TAIL(&tty.waiters, c, wait_entry);
+}
+
+void
+vme_tty_unwait(struct vme_conn *c)
+{
+	if (c->wait != VME_WAIT_IO)
+		return;
+	TAILQ_REMOVE(&tty.waiters, c, wait_entry);
+	c->wait = VME_IDLE;
+}
+
+static void
+vme_tty_write(int fd, short event, void *arg)
+{
+	struct vme_conn	*c;
+	ssize_t		 n;
+
+	(void)event;
+	(void)arg;
+	n = send(fd, tty.out + tty.outoff, tty.outlen,
+	    MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n == -1) {
+		if (errno != EAGAIN && errno != EINTR)
+			vme_lost(log_strerror(errno));
+		return;
+	}
+	tty.outoff += (size_t)n;
+	tty.outlen -= (size_t)n;
+	if (tty.outlen > 0)
+		return;
+	free(tty.out);
+	tty.out = NULL;
+	event_del(&tty.wev);
+	/* First come, first served; who is cut goes to the end. */
+	while ((c = TAILQ_FIRST(&tty.waiters)) != NULL) {
+		vme_tty_unwait(c);
+		vme_conn_wake(c);
+	}
+}
+
+size_t
+vme_tty_stdin(struct vme_conn *c, uint8_t *p, size_t len)
+{
+	struct vme_batch	 batch;
+	struct frm_header	 h;
+	size_t			 off, total;
+
+	batch.niov = 0;
+	batch.len = 0;
+	for (off = 0; len - off >= FRM_HEADER_SIZE; off += total) {
+		if (frm_decode(p + off, &h) != FRM_OK ||
+		    h.type != FRM_STREAM || h.opcode != FRM_STDIN ||
+		    h.len > FRM_STDIN_MAX)
+			break;
+		total = h.hdrlen + h.len;
+		if (len - off < total ||
+		    vme_tty_frame(&batch, c->session->base, p + off,
+		    &h) == -1)
+			break;
+	}
+	if (off > 0) {
+		peer_log(LOGL_INFO, c->client, "-> writing to hyper from #%u",
+		    c->client);
+		vme_tty_send(&batch);
+	}
+	return (off);
+}
+
+/*
+ * One frame, as one message or several.  The agent's header takes the place
+ * of the last 12 bytes of the client's.  -1: no room in this batch.
+ */
+static int
+vme_tty_frame(struct vme_batch *b, uint64_t seq, uint8_t *p,
+    const struct frm_header *h)
+{
+	uint8_t	*data, *hdr;
+	size_t	 len, n;
+
+	if (b->niov + 2 * (int)(h->len / HYP_TTY_PAYLOAD_MAX + 1) >
+	    VME_STDIN_IOV)
+		return (-1);
+	data = p + h->hdrlen;
+	len = h->len;
+	vme_tty_hexdump("-> writing to hyper", data, len);
+	n = len > HYP_TTY_PAYLOAD_MAX ? HYP_TTY_PAYLOAD_MAX : len;
+	hdr = data - HYP_TTY_HEADER_SIZE;
+	hyp_tty_encode(hdr, seq, n);
+	vme_batch_add(b, hdr, HYP_TTY_HEADER_SIZE + n);
+	for (data += n, len -= n; len > 0; data += n, len -= n) {
+		n = len > HYP_TTY_PAYLOAD_MAX ? HYP_TTY_PAYLOAD_MAX : len;
+		hdr = b->hdr[b->niov];
+		hyp_tty_encode(hdr, seq, n);
+		vme_batch_add(b, hdr, HYP_TTY_HEADER_SIZE);
+		vme_batch_add(b, data, n);
+	}
+	return (0);
+}
+
+static void
+vme_batch_add(struct vme_batch *b, uint8_t *p, size_t len)
+{
+	struct iovec	*last;
+
+	b->len += len;
+	if (b->niov > 0) {
+		last = &b->iov[b->niov - 1];
+		if ((uint8_t *)last->iov_base + last->iov_len == p) {
+			last->iov_len += len;
+			return;
+		}
+	}
+	b->iov[b->niov].iov_base = p;
+	b->iov[b->niov].iov_len = len;
+	b->niov++;
+}
+
+/* What the kernel does not take is kept, and no stdin read until it is gone. */
+static void
+vme_tty_send(struct vme_batch *b)
+{
+	struct msghdr	 msg;
+	size_t		 skip, n, i;
+	ssize_t		 sent;
+
+	memset(&msg, 0, sizeof(msg));
+	msg.msg_iov = b->iov;
+	msg.msg_iovlen = (size_t)b->niov;
+	do {
+		sent = sendmsg(tty.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (sent == -1 && errno == EINTR);
+	if (sent == -1 && errno != EAGAIN) {
+		vme_lost(log_strerror(errno));
+		return;
+	}
+	skip = sent == -1 ? 0 : (size_t)sent;
+	if (skip == b->len)
+		return;
+	tty.outoff = 0;
+	tty.outlen = 0;
+	tty.out = vme_malloc(b->len - skip);
+	for (i = 0; i < (size_t)b->niov; i++) {
+		n = b->iov[i].iov_len;
+		if (skip >= n) {
+			skip -= n;
+			continue;
+		}
+		memcpy(tty.out + tty.outlen,
+		    (const uint8_t *)b->iov[i].iov_base + skip, n - skip);
+		tty.outlen += n - skip;
+		skip = 0;
+	}
+	event_add(&tty.wev, NULL);
+}

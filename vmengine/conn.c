@@ -1,0 +1,664 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * ccp-vmengine: client connections: reading frames one after the other,
+ * queues towards the client, and the run queue on which waits end.  Every
+ * byte read here comes from a client.
+ */
+
+#include <sys/types.h>
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmengine.h"
+
+static void	vme_conn_event(int, short, void *);
+static void	vme_conn_timer(int, short, void *);
+static void	vme_conn_read(struct vme_conn *);
+static void	vme_conn_resume(struct vme_conn *);
+static void	vme_conn_process(struct vme_conn *);
+static size_t	vme_conn_frames(struct vme_conn *, uint8_t *, size_t);
+static int	vme_conn_check(struct vme_conn *, const struct frm_header *);
+static size_t	vme_conn_stdin(struct vme_conn *, uint8_t *, size_t);
+static void	vme_conn_keep(struct vme_conn *, const uint8_t *, size_t);
+static void	vme_conn_ended(struct vme_conn *);
+static void	vme_conn_lookahead(struct vme_conn *);
+static void	vme_conn_free(struct vme_conn *);
+static size_t	vme_frame_start(const uint8_t *, size_t, size_t);
+
+static int
+vme_conn_cmp(struct vme_conn *a, struct vme_conn *b)
+{
+	return (a->connid < b->connid ? -1 : a->connid > b->connid);
+}
+
+RB_GENERATE(vme_conns, vme_conn, entry, vme_conn_cmp)
+
+struct vme_conn *
+vme_conn_new(uint32_t connid, uint32_t client, int fd)
+{
+	struct vme_conn	*c;
+
+	if ((c = calloc(1, sizeof(*c))) == NULL)
+		fatal("%s", __func__);
+	c->connid = connid;
+	c->client = client;
+	c->fd = fd;
+	LIST_INIT(&c->claims);
+	TAILQ_INIT(&c->out);
+	evtimer_set(&c->timer, vme_conn_timer, c);
+	RB_INSERT(vme_conns, &env->conns, c);
+	env->nconns++;
+	return (c);
+}
+
+struct vme_conn *
+vme_conn_find(uint32_t connid)
+{
+	struct vme_conn	 key;
+
+	key.connid = connid;
+	return (RB_FIND(vme_conns, &env->conns, &key));
+}
+
+/*
+ * Off every list at once; the memory goes from the run queue.  What was
+ * queued for it and not sent returns to the sessions.
+ */
+void
+vme_conn_close(struct vme_conn *c)
+{
+	if (c->dead)
+		return;
+	c->dead = 1;
+	peer_log(LOGL_INFO, c->client, "connection closed");
+	if (c->ev_flags != 0)
+		event_del(&c->ev);
+	evtimer_del(&c->timer);
+	close(c->fd);
+	RB_REMOVE(vme_conns, &env->conns, c);
+	env->nconns--;
+	vme_ctl_forget(c);
+	vme_session_unwait(c);
+	vme_tty_unwait(c);
+	vme_session_left(c);
+	imsgev_send(&env->frontend, MSG_CONN_CLOSED, -1,
+	    msg_u32_encode(c->connid));
+	vme_conn_wake(c);
+	vme_check_done();
+}
+
+static void
+vme_conn_free(struct vme_conn *c)
+{
+	struct vme_chunk	*ch;
+
+	while ((ch = TAILQ_FIRST(&c->out)) != NULL) {
+		TAILQ_REMOVE(&c->out, ch, entry);
+		free(ch);
+	}
+	free(c->in);
+	free(c->req);
+	free(c->tokens);
+	free(c);
+}
+
+void
+vme_conn_drain(struct vme_conn *c)
+{
+	struct timeval	 tv = { VME_CLOSE_TIME, 0 };
+
+	if (c->dead || c->closing)
+		return;
+	if (TAILQ_EMPTY(&c->out)) {
+		vme_conn_close(c);
+		return;
+	}
+	c->closing = 1;
+	evtimer_add(&c->timer, &tv);
+	vme_conn_update(c);
+}
+
+/* The client broke the protocol or its connection did. */
+void
+vme_conn_error(struct vme_conn *c, const char *fmt, ...)
+{
+	char	*msg;
+	va_list	 ap;
+	int	 n;
+
+	if (c->dead)
+		return;
+	va_start(ap, fmt);
+	n = vasprintf(&msg, fmt, ap);
+	va_end(ap);
+	if (n != -1) {
+		peer_log(LOGL_ERROR, c->client, "error serving client: %s",
+		    msg);
+		free(msg);
+	}
+	vme_conn_close(c);
+}
+
+void
+vme_conn_wake(struct vme_conn *c)
+{
+	struct timeval	 now = { 0, 0 };
+
+	if (c->queued)
+		return;
+	c->queued = 1;
+	TAILQ_INSERT_TAIL(&env->runq, c, run_entry);
+	if (!evtimer_pending(&env->run_ev, NULL))
+		evtimer_add(&env->run_ev, &now);
+}
+
+void
+vme_conn_run(int fd, short event, void *arg)
+{
+	struct vme_connq	 q;
+	struct vme_conn		*c;
+
+	(void)fd;
+	(void)event;
+	(void)arg;
+	TAILQ_INIT(&q);
+	TAILQ_CONCAT(&q, &env->runq, run_entry);
+	while ((c = TAILQ_FIRST(&q)) != NULL) {
+		TAILQ_REMOVE(&q, c, run_entry);
+		c->queued = 0;
+		if (c->dead)
+			vme_conn_free(c);
+		else
+			vme_conn_resume(c);
+	}
+}
+
+void
+vme_conn_wait(struct vme_conn *c, enum vme_wait wait, uint32_t ms)
+{
+	struct timeval	 tv;
+
+	c->wait = wait;
+	c->expired = 0;
+	if (ms > 0) {
+		tv.tv_sec = ms / 1000;
+		tv.tv_usec = (suseconds_t)(ms % 1000) * 1000;
+		evtimer_add(&c->timer, &tv);
+	}
+	vme_conn_update(c);
+}
+
+void
+vme_conn_done(struct vme_conn *c)
+{
+	c->wait = VME_IDLE;
+	if (!c->closing)
+		evtimer_del(&c->timer);
+	vme_session_unwait(c);
+	free(c->req);
+	c->req = NULL;
+	free(c->tokens);
+	c->tokens = NULL;
+	c->ntokens = 0;
+	vme_conn_wake(c);
+}
+
+static void
+vme_conn_timer(int fd, short event, void *arg)
+{
+	struct vme_conn	*c = arg;
+
+	(void)fd;
+	(void)event;
+	if (c->closing) {
+		vme_conn_close(c);
+		return;
+	}
+	c->expired = 1;
+	vme_conn_wake(c);
+}
+
+/* Ask libevent for exactly what can be handled now. */
+void
+vme_conn_update(struct vme_conn *c)
+{
+	short	 want;
+
+	if (c->dead)
+		return;
+	want = 0;
+	if (!c->eof && !c->closing && ((c->wait == VME_IDLE &&
+	    c->replylen <= VME_OUT_MAX) || (c->wait == VME_WAIT_STDIN &&
+	    c->inlen - c->inoff < VME_LOOKAHEAD)))
+		want |= EV_READ;
+	if (!TAILQ_EMPTY(&c->out))
+		want |= EV_WRITE;
+	if (want == c->ev_flags)
+		return;
+	if (c->ev_flags != 0)
+		event_del(&c->ev);
+	c->ev_flags = want;
+	if (want == 0)
+		return;
+	event_set(&c->ev, c->fd, want | EV_PERSIST, vme_conn_event, c);
+	event_add(&c->ev, NULL);
+}
+
+static void
+vme_conn_event(int fd, short event, void *arg)
+{
+	struct vme_conn	*c = arg;
+
+	(void)fd;
+	if (event & EV_WRITE)
+		vme_conn_flush(c);
+	if (!c->dead && (event & EV_READ) && (c->ev_flags & EV_READ))
+		vme_conn_read(c);
+	vme_conn_update(c);
+}
+
+/*
+ * One read.  Without a rest of earlier bytes it goes to the scratch buffer
+ * that all connections share; only what cannot be handled yet is kept.
+ */
+static void
+vme_conn_read(struct vme_conn *c)
+{
+	uint8_t	*buf;
+	size_t	 size, used;
+	ssize_t	 n;
+
+	size = c->is_shim && !vme_tty_writable() ? VME_READ_BLOCKED :
+	    VME_READ_SIZE;
+	if (c->wait == VME_WAIT_STDIN)
+		size = VME_READ_BLOCKED;
+	buf = env->scratch;
+	do {
+		n = recv(c->fd, buf, size, MSG_DONTWAIT);
+	} while (n == -1 && errno == EINTR);
+	if (n == -1) {
+		if (errno != EAGAIN)
+			vme_conn_error(c, "read: %s", log_strerror(errno));
+		return;
+	}
+	if (n == 0)
+		c->eof = 1;
+	used = 0;
+	if (c->in == NULL && c->wait == VME_IDLE)
+		used = vme_conn_frames(c, buf, (size_t)n);
+	if (c->dead)
+		return;
+	vme_conn_keep(c, buf + used, (size_t)n - used);
+	if (c->wait == VME_WAIT_STDIN)
+		vme_conn_lookahead(c);
+	else
+		vme_conn_process(c);
+}
+
+/* Append to what waits in c->in, which grows by what really came. */
+static void
+vme_conn_keep(struct vme_conn *c, const uint8_t *p, size_t len)
+{
+	uint8_t	*in;
+	size_t	 need, size;
+
+	if (len == 0)
+		return;
+	if (c->inoff > 0) {
+		c->inlen -= c->inoff;
+		memmove(c->in, c->in + c->inoff, c->inlen);
+		c->inoff = 0;
+	}
+	need = c->inlen + len;
+	if (need > c->insize) {
+		size = c->insize > 0 && need < c->insize * 2 ?
+		    c->insize * 2 : need;
+		if ((in = realloc(c->in, size)) == NULL)
+			fatal("%s", __func__);
+		c->in = in;
+		c->insize = size;
+	}
+	memcpy(c->in + c->inlen, p, len);
+	c->inlen += len;
+}
+
+void
+vme_conn_feed(struct vme_conn *c, const uint8_t *p, size_t len)
+{
+	vme_conn_keep(c, p, len);
+	vme_conn_wake(c);
+}
+
+/* From the run queue: a wait is over, or kept bytes can be looked at. */
+static void
+vme_conn_resume(struct vme_conn *c)
+{
+	if (c->closing)
+		return;
+	if (c->wait != VME_IDLE)
+		vme_command_resume(c);
+	if (!c->dead && c->wait == VME_IDLE)
+		vme_conn_process(c);
+	if (!c->dead && c->wait == VME_IDLE && c->is_shim &&
+	    env->state == VME_LOST)
+		vme_conn_drain(c);
+	vme_conn_update(c);
+}
+
+/* Handle what is kept, as far as it goes. */
+static void
+vme_conn_process(struct vme_conn *c)
+{
+	if (c->in != NULL) {
+		c->inoff += vme_conn_frames(c, c->in + c->inoff,
+		    c->inlen - c->inoff);
+		if (c->dead)
+			return;
+		if (c->inoff == c->inlen) {
+			free(c->in);
+			c->in = NULL;
+			c->inoff = c->inlen = c->insize = 0;
+		}
+	}
+	if (c->eof && c->wait == VME_IDLE && c->replylen <= VME_OUT_MAX)
+		vme_conn_ended(c);
+}
+
+/* All that could be handled was, and the client hung up. */
+static void
+vme_conn_ended(struct vme_conn *c)
+{
+	size_t	 rest;
+
+	rest = c->inlen - c->inoff;
+	if (rest > 0 && rest < FRM_HEADER_SIZE)
+		vme_conn_error(c, "frame: couldn't read the full header");
+	else if (c->is_shim)
+		vme_conn_close(c);
+	else
+		vme_conn_drain(c);
+}
+
+/*
+ * Frame after frame, until one must wait or is incomplete.  p is ours to
+ * change.  Returns the bytes that are done with.
+ */
+static size_t
+vme_conn_frames(struct vme_conn *c, uint8_t *p, size_t len)
+{
+	struct frm_header	 h;
+	enum frm_error		 e;
+	char			 text[JSON_ERRMAX];
+	size_t			 n, off;
+
+	off = 0;
+	while (!c->dead && !c->closing && c->wait == VME_IDLE &&
+	    c->replylen <= VME_OUT_MAX && len - off >= FRM_HEADER_SIZE) {
+		if ((e = frm_decode(p + off, &h)) != FRM_OK) {
+			frm_strerror(e, &h, text, sizeof(text));
+			vme_conn_error(c, "%s", text);
+			break;
+		}
+		if (vme_conn_check(c, &h) == -1)
+			break;
+		if (h.type == FRM_STREAM && h.opcode == FRM_STDIN) {
+			if ((n = vme_conn_stdin(c, p + off, len - off)) == 0)
+				break;
+			off += n;
+			continue;
+		}
+		if (len - off < h.hdrlen + h.len)
+			break;
+		if (h.type == FRM_COMMAND)
+			vme_command(c, h.opcode, p + off + h.hdrlen, h.len);
+		else if (peer_log_frame(c->client, p + off + h.hdrlen, h.len,
+		    text) == -1)
+			vme_conn_error(c, "%s", text);
+		off += h.hdrlen + h.len;
+	}
+	return (off);
+}
+
+/* What the header alone tells; -1 if the connection was closed for it. */
+static int
+vme_conn_check(struct vme_conn *c, const struct frm_header *h)
+{
+	int	 is_stdin;
+
+	if (h->type == FRM_RESPONSE || h->type == FRM_NOTIFICATION) {
+		vme_conn_error(c, "protocol: unexpected frame type (%s)",
+		    frm_type_name(h->type));
+		return (-1);
+	}
+	is_stdin = h->type == FRM_STREAM && h->opcode == FRM_STDIN;
+	if (h->type == FRM_STREAM && !is_stdin && h->opcode != FRM_LOG) {
+		vme_conn_error(c, "no handler for stream %s",
+		    frm_stream_name(h->opcode));
+		return (-1);
+	}
+	if (h->len > (is_stdin ? FRM_STDIN_MAX : FRM_PAYLOAD_MAX)) {
+		vme_conn_error(c, "frame: payload too long %zu", h->len);
+		return (-1);
+	}
+	if (is_stdin && c->session == NULL) {
+		vme_conn_error(c,
+		    "stdin: client not associated with any I/O session");
+		return (-1);
+	}
+	return (0);
+}
+
+/* Returns the bytes used; 0 if the frame must wait or is incomplete. */
+static size_t
+vme_conn_stdin(struct vme_conn *c, uint8_t *p, size_t len)
+{
+	if (!c->session->started) {
+		vme_session_wait(c->session, c);
+		vme_conn_wait(c, VME_WAIT_STDIN, env->conf.timeouts.stdin_);
+		return (0);
+	}
+	if (!vme_tty_writable()) {
+		vme_tty_wait(c);
+		return (0);
+	}
+	return (vme_tty_stdin(c, p, len));
+}
+
+/*
+ * A stdin frame waits for its process.  A Signal frame with KILL or TERM
+ * right behind it takes effect at once; nothing else is looked past, and
+ * nothing but stdin frames stands between.
+ */
+static void
+vme_conn_lookahead(struct vme_conn *c)
+{
+	struct frm_header	 h;
+	uint8_t			*p;
+	size_t			 off, total;
+
+	for (off = c->inoff; c->inlen - off >= FRM_HEADER_SIZE; off += total) {
+		p = c->in + off;
+		if (frm_decode(p, &h) != FRM_OK)
+			break;
+		total = h.hdrlen + h.len;
+		if (h.len > FRM_STDIN_MAX || c->inlen - off < total)
+			break;
+		if (h.type == FRM_STREAM && h.opcode == FRM_STDIN)
+			continue;
+		if (h.type != FRM_COMMAND || h.opcode != FRM_SIGNAL ||
+		    !vme_command_is_kill(p + h.hdrlen, h.len))
+			break;
+		vme_command_early_signal(c, p + h.hdrlen, h.len);
+		if (c->dead)
+			return;
+		c->inlen -= total;
+		memmove(p, p + total, c->inlen - off);
+		total = 0;
+	}
+	if (c->eof && env->conf.timeouts.stdin_ == 0)
+		vme_conn_close(c);
+}
+
+/*
+ * Towards the client
+ */
+
+struct vme_chunk *
+vme_chunk_new(const uint8_t *p, size_t len, int stream,
+    struct vme_session *s)
+{
+	struct vme_chunk	*ch;
+
+	ch = vme_malloc(sizeof(*ch) + len);
+	ch->stream = stream;
+	ch->session = s;
+	ch->off = 0;
+	ch->len = len;
+	memcpy(ch->data, p, len);
+	return (ch);
+}
+
+/* The start of the frame that byte n belongs to; p starts with a frame. */
+static size_t
+vme_frame_start(const uint8_t *p, size_t len, size_t n)
+{
+	struct frm_header	 h;
+	size_t			 off;
+
+	off = 0;
+	while (off + FRM_HEADER_SIZE <= len &&
+	    frm_decode(p + off, &h) == FRM_OK && off + h.hdrlen + h.len <= n)
+		off += h.hdrlen + h.len;
+	return (off);
+}
+
+/*
+ * Whole frames.  What does not go out at once is queued, from the start of
+ * the frame that was cut, so that it can be sent again to another shim.
+ */
+void
+vme_conn_send(struct vme_conn *c, const uint8_t *p, size_t len,
+    struct vme_session *s)
+{
+	struct vme_chunk	*ch;
+	size_t			 start;
+	ssize_t			 n;
+	int			 error, stream;
+
+	if (c->dead)
+		return;
+	stream = s != NULL;
+	n = 0;
+	error = 0;
+	if (TAILQ_EMPTY(&c->out)) {
+		do {
+			n = send(c->fd, p, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		} while (n == -1 && errno == EINTR);
+		if (n == -1) {
+			error = errno;
+			n = 0;
+		}
+		if ((size_t)n == len)
+			return;
+	}
+	start = stream ? vme_frame_start(p, len, (size_t)n) : 0;
+	ch = vme_chunk_new(p + start, len - start, stream, s);
+	ch->off = (size_t)n - start;
+	TAILQ_INSERT_TAIL(&c->out, ch, entry);
+	if (stream)
+		c->outlen += ch->len - ch->off;
+	else
+		c->replylen += ch->len - ch->off;
+	if (error != 0 && error != EAGAIN) {
+		if (stream)
+			peer_log(LOGL_ERROR, c->client,
+			    "error writing I/O data to client: %s",
+			    log_strerror(error));
+		vme_conn_close(c);
+		return;
+	}
+	vme_conn_update(c);
+}
+
+void
+vme_conn_flush(struct vme_conn *c)
+{
+	struct timeval		 tv = { VME_CLOSE_TIME, 0 };
+	struct vme_chunk	*ch;
+	ssize_t			 n;
+
+	while ((ch = TAILQ_FIRST(&c->out)) != NULL) {
+		n = send(c->fd, ch->data + ch->off, ch->len - ch->off,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n == -1) {
+			if (errno == EINTR)
+				continue;
+			if (errno != EAGAIN)
+				vme_conn_close(c);
+			break;
+		}
+		if (c->closing)
+			evtimer_add(&c->timer, &tv);
+		ch->off += (size_t)n;
+		if (ch->stream)
+			c->outlen -= (size_t)n;
+		else
+			c->replylen -= (size_t)n;
+		if (ch->off < ch->len)
+			break;
+		TAILQ_REMOVE(&c->out, ch, entry);
+		free(ch);
+	}
+	if (c->dead)
+		return;
+	if (c->closing && TAILQ_EMPTY(&c->out)) {
+		vme_conn_close(c);
+		return;
+	}
+	if (c->outlen <= VME_OUT_MAX / 2)
+		vme_tty_resume();
+	if (c->wait == VME_IDLE && (c->in != NULL || c->eof) &&
+	    c->replylen <= VME_OUT_MAX)
+		vme_conn_wake(c);
+}
+
+void
+vme_conn_reply(struct vme_conn *c, int opcode, const void *payload,
+    size_t len)
+{
+	uint8_t	*frame;
+	size_t	 framelen;
+
+	frame = peer_response((enum frm_command)opcode, payload, len,
+	    &framelen);
+	vme_conn_send(c, frame, framelen, NULL);
+	free(frame);
+}
+
+void
+vme_conn_fail(struct vme_conn *c, int opcode, const char *fmt, ...)
+{
+	uint8_t	*frame;
+	char	*text;
+	size_t	 framelen;
+	va_list	 ap;
+	int	 n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n == -1)
+		fatal("%s", __func__);
+	frame = peer_error((enum frm_command)opcode, text, &framelen);
+	vme_conn_send(c, frame, framelen, NULL);
+	free(frame);
+	free(text);
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * ccp-vmengine: one VM's clients, sessions and agent.  Everything that comes
+ * from clients and from the guest is hostile; the frontend and the parent
+ * are obeyed, but what they send is checked as well.
+ *
+ * Who owns what: the environment owns all connections, sessions and
+ * transactions.  A connection that is closed is taken off every list at
+ * once and freed from the event loop, so a pointer to it stays valid until
+ * the current event is done.
+ */
+
+#ifndef CCP_VMENGINE_H
+#define CCP_VMENGINE_H
+
+#include <sys/queue.h>
+#include <sys/tree.h>
+
+#include <event.h>
+
+#include "frame.h"
+#include "hyper.h"
+#include "imsgev.h"
+#include "msg.h"
+#include "peer.h"
+#include "request.h"
+
+#define VME_OUT_MAX	(256 * 1024)	/* stream bytes queued for one shim */
+#define VME_READ_SIZE	(128 * 1024)	/* one read from a client */
+#define VME_READ_BLOCKED (16 * 1024)	/* ditto while the VM takes no stdin */
+#define VME_TTY_SIZE	(256 * 1024)	/* one read from the I/O channel */
+#define VME_INFLIGHT	64		/* commands sent and not answered */
+#define VME_EARLY_MAX	16		/* replies kept for later commands */
+#define VME_LOOKAHEAD	(FRM_STDIN_MAX + 16 * 1024) /* behind waiting stdin */
+#define VME_DRAIN_MAX	(4 * 1024 * 1024) /* read from a VM that is lost */
+#define VME_CLOSE_TIME	10		/* seconds without progress of a
+					   client that is to be closed */
+
+struct vme_conn;
+struct vme_session;
+struct vme_txn;
+
+/* Bytes that wait for a client: whole frames, or the rest of them. */
+struct vme_chunk {
+	TAILQ_ENTRY(vme_chunk)	 entry;
+	int			 stream;	/* else a response */
+	struct vme_session	*session;	/* whose stream, or NULL */
+	size_t			 off, len;
+	uint8_t			 data[];
+};
+TAILQ_HEAD(vme_chunks, vme_chunk);
+
+/* What a connection waits for; nothing but VME_IDLE reads new frames. */
+enum vme_wait {
+	VME_IDLE,
+	VME_WAIT_ASK,		/* the frontend's answer */
+	VME_WAIT_SHIM,		/* Hyper: the token's shim */
+	VME_WAIT_AGENT,		/* Hyper, Signal: the agent's reply */
+	VME_WAIT_PROCESS,	/* Signal: the session's process */
+	VME_WAIT_STDIN,		/* stdin: the session's process */
+	VME_WAIT_IO		/* stdin: room in the I/O channel */
+};
+
+struct vme_conn {
+	RB_ENTRY(vme_conn)	 entry;
+	TAILQ_ENTRY(vme_conn)	 wait_entry;	/* session or I/O waiters */
+	TAILQ_ENTRY(vme_conn)	 run_entry;
+	uint32_t		 connid;
+	uint32_t		 client;	/* number for the log */
+	int			 fd;
+	struct event		 ev;
+	short			 ev_flags;
+	struct event		 timer;
+	enum vme_wait		 wait;
+	int			 attached;
+	int			 is_shim;
+	int			 fresh;		/* next: the handed-over request */
+	int			 queued;	/* on the run queue */
+	int			 expired;	/* the wait's time is over */
+	int			 eof;
+	int			 closing;	/* drain, then close */
+	int			 dead;
+	LIST_HEAD(, vme_session) claims;	/* every token it holds */
+	struct vme_session	*session;	/* of the last token claimed */
+	struct vme_session	*waiting;	/* whose waiter we are */
+	struct vme_txn		*txn;
+	uint8_t			*in;		/* bytes not yet handled */
+	size_t			 inoff, inlen, insize;	/* in[inoff..inlen) */
+	struct vme_chunks	 out;
+	size_t			 outlen;	/* stream bytes in out */
+	size_t			 replylen;	/* response bytes in out */
+	/* the frame being worked on while we wait */
+	char			*req;		/* payload, NUL terminated */
+	size_t			 reqlen;
+	int			 opcode;
+	char			(*tokens)[TOKEN_SIZE];	/* minted for it */
+	size_t			 ntokens, wanted;
+};
+RB_HEAD(vme_conns, vme_conn);
+TAILQ_HEAD(vme_connq, vme_conn);
+
+struct vme_session {
+	RB_ENTRY(vme_session)	 token_entry;
+	RB_ENTRY(vme_session)	 seq_entry;
+	LIST_ENTRY(vme_session)	 claim_entry;
+	char			 token[TOKEN_SIZE];	/* "": the null session */
+	uint64_t		 base;		/* stdio; stderr is base + 1 */
+	struct vme_conn		*conn;		/* the shim, if connected */
+	int			 claimed;	/* a shim has been here */
+	int			 started;
+	int			 terminated;	/* EOF on stdio seen */
+	int			 exited;	/* status passed on */
+	int			 lossy;		/* shim away too long */
+	char			*container;	/* id for signals, or NULL */
+	struct vme_chunks	 away;		/* kept while there is no shim */
+	size_t			 awaylen;
+	struct timeval		 left;		/* when the shim went */
+	struct vme_connq	 waiters;
+};
+RB_HEAD(vme_tokens, vme_session);
+RB_HEAD(vme_seqs, vme_session);
+
+enum vme_state {
+	VME_SETUP = 0x01,	/* waiting for the parent's VM_COMMIT */
+	VME_READY = 0x02,	/* waiting for the agent's READY */
+	VME_UP = 0x04,
+	VME_LOST = 0x08
+};
+
+struct vme_env {
+	struct imsgev		 parent;
+	struct imsgev		 frontend;
+	struct msg_vm_conf	 conf;
+	enum vme_state		 state;
+	int			 unregistered;
+	int			 closing;
+	int			 ctl_fd, io_fd, console_fd, peer_fd;
+	struct vme_conns	 conns;
+	unsigned int		 nconns;
+	struct vme_tokens	 tokens;
+	struct vme_seqs		 seqs;
+	struct vme_session	*null_session;
+	uint64_t		 next_seq;
+	struct vme_connq	 runq;		/* to be resumed or freed */
+	struct event		 run_ev;
+	struct event		 ready_timer;
+	uint8_t			*scratch;	/* VME_READ_SIZE */
+};
+
+extern struct vme_env	*env;
+
+/* vmengine.c */
+void	 vme_lost(const char *why);
+void	 vme_check_done(void);
+void	 vme_vmlog(enum log_level, const char *section, const char *, ...)
+	    __attribute__((__format__(printf, 3, 4)));
+void	*vme_malloc(size_t);
+
+/* conn.c: connections and their queues */
+struct vme_conn *vme_conn_new(uint32_t connid, uint32_t client, int fd);
+struct vme_conn *vme_conn_find(uint32_t connid);
+void	 vme_conn_close(struct vme_conn *);
+/* Take bytes as if the client had sent them: the handed-over request. */
+void	 vme_conn_feed(struct vme_conn *, const uint8_t *, size_t);
+/* Close after what is queued went out, at most VME_CLOSE_TIME later. */
+void	 vme_conn_drain(struct vme_conn *);
+void	 vme_conn_error(struct vme_conn *, const char *, ...)
+	    __attribute__((__format__(printf, 2, 3)));
+/* Have the event loop look at it again. */
+void	 vme_conn_wake(struct vme_conn *);
+void	 vme_conn_update(struct vme_conn *);
+/* Start a wait; ms 0 waits for ever. */
+void	 vme_conn_wait(struct vme_conn *, enum vme_wait, uint32_t ms);
+void	 vme_conn_done(struct vme_conn *);
+/* Send or queue; data is copied if it must wait. */
+void	 vme_conn_send(struct vme_conn *, const uint8_t *, size_t,
+	    struct vme_session *);
+void	 vme_conn_reply(struct vme_conn *, int opcode, const void *, size_t);
+void	 vme_conn_fail(struct vme_conn *, int opcode, const char *, ...)
+	    __attribute__((__format__(printf, 3, 4)));
+void	 vme_conn_run(int, short, void *);
+void	 vme_conn_flush(struct vme_conn *);
+struct vme_chunk *vme_chunk_new(const uint8_t *, size_t, int stream,
+	    struct vme_session *);
+RB_PROTOTYPE(vme_conns, vme_conn, entry, vme_conn_cmp);
+
+/* command.c: frames of a client, one at a time */
+void	 vme_command(struct vme_conn *, int opcode, const uint8_t *, size_t);
+void	 vme_command_resume(struct vme_conn *);
+void	 vme_command_answer(struct vme_conn *, enum msg_answer);
+void	 vme_command_early_signal(struct vme_conn *, const uint8_t *, size_t);
+int	 vme_command_is_kill(const uint8_t *, size_t);
+
+/* session.c */
+struct vme_session *vme_session_new(const char *token, uint64_t base);
+struct vme_session *vme_session_find(const char *token);
+struct vme_session *vme_session_by_seq(uint64_t seq);
+void	 vme_session_free(struct vme_session *);
+int	 vme_session_claim(struct vme_session *, struct vme_conn *);
+void	 vme_session_deliver(struct vme_session *);
+void	 vme_session_left(struct vme_conn *);
+void	 vme_session_started(struct vme_session *);
+void	 vme_session_wait(struct vme_session *, struct vme_conn *);
+void	 vme_session_unwait(struct vme_conn *);
+/* Room for len more stream bytes?  For the reader of the I/O channel. */
+int	 vme_session_room(struct vme_session *, size_t len);
+void	 vme_session_output(struct vme_session *, const uint8_t *, size_t);
+RB_PROTOTYPE(vme_tokens, vme_session, token_entry, vme_token_cmp);
+RB_PROTOTYPE(vme_seqs, vme_session, seq_entry, vme_seq_cmp);
+
+/* agent_ctl.c: the control channel */
+void	 vme_ctl_init(int fd);
+void	 vme_ctl_close(void);
+/*
+ * Queue a command for the agent.  done is called once with the reply's code
+ * and payload, or with code VME_NOREPLY and a text when there will be none.
+ * It is not called after vme_ctl_forget().
+ */
+#define VME_NOREPLY	0xffffffff
+typedef void vme_ctl_done(struct vme_conn *, uint32_t code, const uint8_t *,
+    size_t);
+void	 vme_ctl_command(struct vme_conn *, uint32_t code, const void *,
+	    size_t, vme_ctl_done *);
+void	 vme_ctl_forget(struct vme_conn *);
+
+/* agent_tty.c: the I/O channel */
+void	 vme_tty_init(int fd);
+void	 vme_tty_close(void);
+void	 vme_tty_drain(void);
+void	 vme_tty_resume(void);
+/* 1 if stdin may be written now; else wait on the queue. */
+int	 vme_tty_writable(void);
+void	 vme_tty_wait(struct vme_conn *);
+void	 vme_tty_unwait(struct vme_conn *);
+/*
+ * Turn the complete stdin frames at p into I/O messages, in place, and send
+ * them.  Returns the bytes used, 0 if the first frame is no complete stdin
+ * frame.
+ */
+size_t	 vme_tty_stdin(struct vme_conn *, uint8_t *p, size_t len);
+
+/* console.c */
+void	 vme_console_init(int fd);
+void	 vme_console_close(void);
+
+/* handover.c: what the frontend passes on */
+extern const struct imsgev_handler vme_frontend_table[];
+/* Ask the frontend; vme_command_answer() gets what it says. */
+void	 vme_ask(struct vme_conn *, uint32_t type, const char *);
+void	 vme_ask_mint(struct vme_conn *, uint32_t n);
+
+/* sandbox_vmengine.c is declared in sandbox_vmengine.h */
+
+#endif /* CCP_VMENGINE_H */
