@@ -63,7 +63,9 @@ frontend_SRCS	:= frontend.c accept.c handshake.c fe_request.c route.c \
 vmengine_SRCS	:= vmengine.c conn.c command.c session.c agent_ctl.c \
 		   agent_tty.c console.c handover.c sandbox_vmengine.c
 ctl_SRCS	:= cc-proxyctl.c run.c session.c show.c term.c
-guest_SRCS	:= ccp-guest.c
+guest_SRCS	:= ccp-guest.c channel.c command.c container.c cred.c ctl.c \
+		   file.c job.c json.c mounts.c net.c pod.c process.c ps.c \
+		   rootfs.c spawn.c tty.c vm.c
 lib_SRCS	:= client.c requests.c
 common_SRCS	:= frame.c hyper.c json.c jsonedit.c request.c token.c peer.c \
 		   log.c msg.c ibuf.c msgbuf.c imsg.c imsgev.c spawn.c \
@@ -74,7 +76,7 @@ LIBRARIES	:= $(BUILD)/libcommon.a $(BUILD)/libclient.a \
 		   $(BUILD)/libparent.a $(BUILD)/libfrontend.a \
 		   $(BUILD)/libvmengine.a
 PROGRAMS	:= $(addprefix $(BUILD)/,cc-proxy ccp-frontend ccp-vmengine \
-		   cc-proxyctl)
+		   cc-proxyctl ccp-guest)
 MAN		:= $(wildcard man/*.[1-9])
 
 objects		= $(addprefix $(BUILD)/$(1)/,$($(1)_SRCS:.c=.o))
@@ -83,7 +85,7 @@ OBJECTS		:= $(foreach f,$(FOLDERS),$(call objects,$(f)))
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .PHONY: all check check-all asan lint demo install dist deps deps-build \
-	users fuzz format clean programs tests
+	users root-users fuzz format clean programs tests
 
 all: programs
 
@@ -105,6 +107,7 @@ $(eval $(call program,cc-proxy,parent,$(BUILD)/libcommon.a))
 $(eval $(call program,ccp-frontend,frontend,$(BUILD)/libcommon.a))
 $(eval $(call program,ccp-vmengine,vmengine,$(BUILD)/libcommon.a))
 $(eval $(call program,cc-proxyctl,ctl,$(BUILD)/libclient.a $(BUILD)/libcommon.a))
+$(eval $(call program,ccp-guest,guest,$(BUILD)/libcommon.a))
 
 define library
 $(BUILD)/$(1): $(call objects,$(2))
@@ -153,7 +156,7 @@ demo:
 install: all
 	$(INSTALL) -d $(DESTDIR)$(PROXYDIR) $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 755 $(BUILD)/cc-proxy $(BUILD)/ccp-frontend \
-	    $(BUILD)/ccp-vmengine $(DESTDIR)$(PROXYDIR)
+	    $(BUILD)/ccp-vmengine $(BUILD)/ccp-guest $(DESTDIR)$(PROXYDIR)
 	$(INSTALL) -m 755 $(BUILD)/cc-proxyctl $(DESTDIR)$(BINDIR)
 	set -e; for m in $(MAN); do s=$${m##*.}; \
 		$(INSTALL) -d $(DESTDIR)$(MANDIR)/man$$s; \

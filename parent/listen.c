@@ -85,7 +85,8 @@ listen_activated(char *err, size_t errsize)
 static int
 listen_mkdir(const char *path, char *err, size_t errsize)
 {
-	char	 dir[MSG_PATH_MAX + 1], *p;
+	char		 dir[MSG_PATH_MAX + 1], *p;
+	struct stat	 st;
 
 	strlcpy(dir, path, sizeof(dir));
 	p = dirname(dir);
@@ -102,9 +103,14 @@ listen_mkdir(const char *path, char *err, size_t errsize)
 		} else {
 			if (mkdir(dir, 0750) == -1 && errno != EEXIST)
 				goto fail;
-			return (0);
+			break;
 		}
 	}
+	if (stat(dir, &st) == -1)
+		goto fail;
+	if (S_ISDIR(st.st_mode))
+		return (0);
+	errno = ENOTDIR;
 
  fail:
 	snprintf(err, errsize, "couldn't create socket directory: mkdir %s: "

@@ -146,14 +146,10 @@ parent_log(void)
 static void
 parent_init_failed(const char *why)
 {
-	char	 line[700];
-
 	if (penv->pod)
 		log_entry(LOGL_ERROR, NULL, "init failed: %s", why);
-	else {
-		snprintf(line, sizeof(line), "init failed: %s", why);
-		logsink_raw(line);
-	}
+	else	/* without a newline: it always was */
+		fprintf(stderr, "init failed: %s", why);
 	exit(1);
 }
 

@@ -29,7 +29,37 @@ tests: $(UNIT_BINS) $(PROBE)
 
 .PRECIOUS: $(BUILD)/regress/unit/%.o
 
-check: programs tests
-	CCP_BUILD=$(BUILD) regress/run $(UNIT_BINS) $(PROBE) $(SCRIPTS)
+# What is run on a build in directory $(1).
+suite		= CCP_BUILD=$(1) $(addprefix $(1)/regress/unit/,$(UNIT)) \
+		   $(1)/regress/sandbox/probe $(SCRIPTS)
+SAN		:= $(MAKE) --no-print-directory SANITIZE=1 BUILD=build/asan
+
+# The daemon, started by root, needs its users.
+root-users:
+	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory users
+
+check: programs tests root-users
+	regress/run $(call suite,$(BUILD))
+
+asan: root-users
+	+$(SAN) programs tests
+	regress/run $(call suite,build/asan)
+
+lint: programs
+	regress/run CCP_BUILD=$(BUILD) $(LINTS)
+
+# All of it in one count.
+check-all: programs tests root-users
+	+$(SAN) programs tests
+	regress/run $(call suite,$(BUILD)) $(call suite,build/asan) \
+	    CCP_BUILD=$(BUILD) $(LINTS)
+
+fuzz:
+	@mkdir -p build/fuzz
+	set -e; for f in $(basename $(notdir $(wildcard regress/fuzz/*_fuzz.c))); \
+	do clang $(BASE) -O1 -fsanitize=fuzzer,address,undefined \
+	    -o build/fuzz/$$f regress/fuzz/$$f.c \
+	    $(filter-out %sandbox.c %landlock.c %scmp.c %warmup.c %spawn.c, \
+	    $(addprefix common/,$(common_SRCS))) $(LIBS); done
 
 -include $(UNIT_BINS:=.d) $(addprefix $(BUILD)/,$(PROBE_SRCS:.c=.d))

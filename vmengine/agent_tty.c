@@ -11,7 +11,6 @@
 #include <sys/types.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/uio.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,7 +19,12 @@
 
 #include "vmengine.h"
 
-#define VME_STDIN_IOV	64	/* pieces of one write to the agent */
+/*
+ * One write to the agent: three of the longest messages.  Up to 32 KiB the
+ * kernel takes as a whole or not at all, so no message is ever cut, however
+ * slow the agent reads.
+ */
+#define VME_STDIN_WRITE	(3 * HYP_MESSAGE_MAX)
 
 /* Frames for one session that lie back to back in the buffer. */
 struct vme_run {
@@ -45,14 +49,6 @@ struct vme_tty {
 	time_t			 stray_time;
 };
 
-/* Stdin on its way: bytes in place, plus headers of split frames. */
-struct vme_batch {
-	struct iovec	 iov[VME_STDIN_IOV];
-	int		 niov;
-	uint8_t		 hdr[VME_STDIN_IOV][HYP_TTY_HEADER_SIZE];
-	size_t		 len;
-};
-
 static struct vme_tty	 tty = { .fd = -1 };
 
 static void	vme_tty_read(int, short, void *);
@@ -67,10 +63,9 @@ static void	vme_tty_append(struct vme_run *, struct vme_session *,
 static void	vme_tty_pause(struct vme_session *);
 static void	vme_tty_stray(const char *, uint64_t);
 static void	vme_tty_hexdump(const char *, const uint8_t *, size_t);
-static void	vme_tty_send(struct vme_batch *);
-static int	vme_tty_frame(struct vme_batch *, uint64_t, uint8_t *,
-		    const struct frm_header *);
-static void	vme_batch_add(struct vme_batch *, uint8_t *, size_t);
+static void	vme_tty_send(const uint8_t *, size_t);
+static void	vme_tty_split(uint64_t, const uint8_t *, size_t);
+static int	vme_tty_flush_out(void);
 
 void
 vme_tty_init(int fd)
@@ -107,6 +102,7 @@ vme_tty_close(void)
 	}
 	free(tty.out);
 	tty.out = NULL;
+	tty.outlen = 0;
 }
 
 /*
@@ -429,23 +425,12 @@ static void
 vme_tty_write(int fd, short event, void *arg)
 {
 	struct vme_conn	*c;
-	ssize_t		 n;
 
+	(void)fd;
 	(void)event;
 	(void)arg;
-	n = send(fd, tty.out + tty.outoff, tty.outlen,
-	    MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n == -1) {
-		if (errno != EAGAIN && errno != EINTR)
-			vme_lost(log_strerror(errno));
+	if (vme_tty_flush_out() == -1 || tty.outlen > 0)
 		return;
-	}
-	tty.outoff += (size_t)n;
-	tty.outlen -= (size_t)n;
-	if (tty.outlen > 0)
-		return;
-	free(tty.out);
-	tty.out = NULL;
 	event_del(&tty.wev);
 	/* First come, first served; who is cut goes to the end. */
 	while ((c = TAILQ_FIRST(&tty.waiters)) != NULL) {
@@ -454,117 +439,117 @@ vme_tty_write(int fd, short event, void *arg)
 	}
 }
 
-size_t
-vme_tty_stdin(struct vme_conn *c, uint8_t *p, size_t len)
-{
-	struct vme_batch	 batch;
-	struct frm_header	 h;
-	size_t			 off, total;
-
-	batch.niov = 0;
-	batch.len = 0;
-	for (off = 0; len - off >= FRM_HEADER_SIZE; off += total) {
-		if (frm_decode(p + off, &h) != FRM_OK ||
-		    h.type != FRM_STREAM || h.opcode != FRM_STDIN ||
-		    h.len > FRM_STDIN_MAX)
-			break;
-		total = h.hdrlen + h.len;
-		if (len - off < total ||
-		    vme_tty_frame(&batch, c->session->base, p + off,
-		    &h) == -1)
-			break;
-	}
-	if (off > 0) {
-		peer_log(LOGL_INFO, c->client, "-> writing to hyper from #%u",
-		    c->client);
-		vme_tty_send(&batch);
-	}
-	return (off);
-}
-
-/*
- * One frame, as one message or several.  The agent's header takes the place
- * of the last 12 bytes of the client's.  -1: no room in this batch.
- */
+/* Write what is kept; -1: the VM is lost. */
 static int
-vme_tty_frame(struct vme_batch *b, uint64_t seq, uint8_t *p,
-    const struct frm_header *h)
+vme_tty_flush_out(void)
 {
-	uint8_t	*data, *hdr;
-	size_t	 len, n;
+	size_t	 len;
+	ssize_t	 n;
 
-	if (b->niov + 2 * (int)(h->len / HYP_TTY_PAYLOAD_MAX + 1) >
-	    VME_STDIN_IOV)
-		return (-1);
-	data = p + h->hdrlen;
-	len = h->len;
-	vme_tty_hexdump("-> writing to hyper", data, len);
-	n = len > HYP_TTY_PAYLOAD_MAX ? HYP_TTY_PAYLOAD_MAX : len;
-	hdr = data - HYP_TTY_HEADER_SIZE;
-	hyp_tty_encode(hdr, seq, n);
-	vme_batch_add(b, hdr, HYP_TTY_HEADER_SIZE + n);
-	for (data += n, len -= n; len > 0; data += n, len -= n) {
-		n = len > HYP_TTY_PAYLOAD_MAX ? HYP_TTY_PAYLOAD_MAX : len;
-		hdr = b->hdr[b->niov];
-		hyp_tty_encode(hdr, seq, n);
-		vme_batch_add(b, hdr, HYP_TTY_HEADER_SIZE);
-		vme_batch_add(b, data, n);
+	while (tty.outlen > 0) {
+		len = tty.outlen < VME_STDIN_WRITE ? tty.outlen :
+		    VME_STDIN_WRITE;
+		n = send(tty.fd, tty.out + tty.outoff, len,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n == -1) {
+			if (errno == EINTR)
+				continue;
+			if (errno == EAGAIN)
+				return (0);
+			vme_lost(log_strerror(errno));
+			return (-1);
+		}
+		tty.outoff += (size_t)n;
+		tty.outlen -= (size_t)n;
 	}
+	free(tty.out);
+	tty.out = NULL;
+	tty.outoff = 0;
 	return (0);
 }
 
-static void
-vme_batch_add(struct vme_batch *b, uint8_t *p, size_t len)
+/*
+ * The agent's header takes the place of the last 12 bytes of the client's,
+ * so frames with a header of 12 bytes become messages back to back.
+ */
+size_t
+vme_tty_stdin(struct vme_conn *c, uint8_t *p, size_t len)
 {
-	struct iovec	*last;
+	struct frm_header	 h;
+	uint64_t		 seq = c->session->base;
+	size_t			 off, start, total;
 
-	b->len += len;
-	if (b->niov > 0) {
-		last = &b->iov[b->niov - 1];
-		if ((uint8_t *)last->iov_base + last->iov_len == p) {
-			last->iov_len += len;
-			return;
+	peer_log(LOGL_INFO, c->client, "-> writing to hyper from #%u",
+	    c->client);
+	start = 0;
+	for (off = 0; len - off >= FRM_HEADER_SIZE; off += total) {
+		if (frm_decode(p + off, &h) != FRM_OK ||
+		    h.type != FRM_STREAM || h.opcode != FRM_STDIN)
+			break;
+		total = h.hdrlen + h.len;
+		if (h.len > FRM_STDIN_MAX || len - off < total)
+			break;
+		if (off > 0 && (h.hdrlen > FRM_HEADER_SIZE ||
+		    h.len > HYP_TTY_PAYLOAD_MAX ||
+		    off - start + total > VME_STDIN_WRITE))
+			break;
+		vme_tty_hexdump("-> writing to hyper", p + off + h.hdrlen,
+		    h.len);
+		if (h.len > HYP_TTY_PAYLOAD_MAX) {
+			vme_tty_split(seq, p + h.hdrlen, h.len);
+			return (total);
 		}
+		if (off == 0)
+			start = h.hdrlen - FRM_HEADER_SIZE;
+		hyp_tty_encode(p + off + h.hdrlen - HYP_TTY_HEADER_SIZE, seq,
+		    h.len);
 	}
-	b->iov[b->niov].iov_base = p;
-	b->iov[b->niov].iov_len = len;
-	b->niov++;
+	if (off > 0)
+		vme_tty_send(p + start, off - start);
+	return (off);
 }
 
 /* What the kernel does not take is kept, and no stdin read until it is gone. */
 static void
-vme_tty_send(struct vme_batch *b)
+vme_tty_send(const uint8_t *p, size_t len)
 {
-	struct msghdr	 msg;
-	size_t		 skip, n, i;
-	ssize_t		 sent;
+	ssize_t	 n;
 
-	memset(&msg, 0, sizeof(msg));
-	msg.msg_iov = b->iov;
-	msg.msg_iovlen = (size_t)b->niov;
 	do {
-		sent = sendmsg(tty.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-	} while (sent == -1 && errno == EINTR);
-	if (sent == -1 && errno != EAGAIN) {
+		n = send(tty.fd, p, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (n == -1 && errno == EINTR);
+	if (n == -1 && errno != EAGAIN) {
 		vme_lost(log_strerror(errno));
 		return;
 	}
-	skip = sent == -1 ? 0 : (size_t)sent;
-	if (skip == b->len)
+	if (n == -1)
+		n = 0;
+	if ((size_t)n == len)
 		return;
 	tty.outoff = 0;
-	tty.outlen = 0;
-	tty.out = vme_malloc(b->len - skip);
-	for (i = 0; i < (size_t)b->niov; i++) {
-		n = b->iov[i].iov_len;
-		if (skip >= n) {
-			skip -= n;
-			continue;
-		}
-		memcpy(tty.out + tty.outlen,
-		    (const uint8_t *)b->iov[i].iov_base + skip, n - skip);
-		tty.outlen += n - skip;
-		skip = 0;
-	}
+	tty.outlen = len - (size_t)n;
+	tty.out = vme_malloc(tty.outlen);
+	memcpy(tty.out, p + n, tty.outlen);
 	event_add(&tty.wev, NULL);
+}
+
+/* A frame too long for one message, as several. */
+static void
+vme_tty_split(uint64_t seq, const uint8_t *data, size_t len)
+{
+	uint8_t	*p;
+	size_t	 n;
+
+	tty.outoff = 0;
+	p = tty.out = vme_malloc(len + (len / HYP_TTY_PAYLOAD_MAX + 1) *
+	    HYP_TTY_HEADER_SIZE);
+	for (; len > 0; data += n, len -= n) {
+		n = len < HYP_TTY_PAYLOAD_MAX ? len : HYP_TTY_PAYLOAD_MAX;
+		hyp_tty_encode(p, seq, n);
+		memcpy(p + HYP_TTY_HEADER_SIZE, data, n);
+		p += HYP_TTY_HEADER_SIZE + n;
+	}
+	tty.outlen = (size_t)(p - tty.out);
+	if (vme_tty_flush_out() == 0 && tty.outlen > 0)
+		event_add(&tty.wev, NULL);
 }

@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -406,6 +405,7 @@ test_bounds(void)
 	test_begin("client: output without end before a response");
 	h = open_pair();
 	if ((pid = fork()) == 0) {
+		close(ccp_fd(h));
 		frm_encode(out, FRM_STREAM, FRM_STDOUT, 0, 65536);
 		while (send(peer, out, sizeof(out), MSG_NOSIGNAL) > 0)
 			;

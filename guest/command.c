@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * The commands of the control channel.  Each handler gets the payload and
+ * sees to it that exactly one reply is sent, now or later.  Payloads are
+ * judged here; unknown members are nobody's business.
+ */
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "hyper.h"
+
+#define ARG_NONE	0	/* the payload is ignored */
+#define ARG_JSON	1	/* must be JSON */
+#define ARG_RAW		2	/* looked at by the handler */
+
+struct command {
+	uint32_t	 code;
+	int		 arg;
+	void		(*json)(struct guest *, json_t *);
+	void		(*raw)(struct guest *, const char *, size_t);
+};
+
+static void	cmd_version(struct guest *, const char *, size_t);
+static void	cmd_ok(struct guest *, const char *, size_t);
+static void	cmd_destroypod(struct guest *, const char *, size_t);
+static void	cmd_onlinecpumem(struct guest *, const char *, size_t);
+static void	cmd_writefile(struct guest *, const char *, size_t);
+static void	cmd_readfile(struct guest *, json_t *);
+static void	cmd_newcontainer(struct guest *, json_t *);
+static void	cmd_execcmd(struct guest *, json_t *);
+static void	cmd_winsize(struct guest *, json_t *);
+static void	cmd_killcontainer(struct guest *, json_t *);
+static void	cmd_removecontainer(struct guest *, json_t *);
+static void	cmd_pscontainer(struct guest *, json_t *);
+static void	cmd_signalprocess(struct guest *, json_t *);
+static void	cmd_setupinterface(struct guest *, json_t *);
+static void	cmd_setuproute(struct guest *, json_t *);
+static void	cmd_deleteinterface(struct guest *, json_t *);
+static void	cmd_exec_done(struct guest *, void *, const char *);
+static struct guest_cont *cmd_container(struct guest *, json_t *);
+static int	cmd_signal(struct guest *, json_t *, int *);
+static void	cmd_network(struct guest *, json_t *,
+		    void (*)(struct guest *, int, void *));
+static void	cmd_job_done(struct guest *, void *, const char *);
+static void	net_interface_child(struct guest *, int, void *);
+static void	net_delete_child(struct guest *, int, void *);
+static void	net_routes_child(struct guest *, int, void *);
+
+static const struct command commands[] = {
+	{ HYP_VERSION,		ARG_NONE, NULL, cmd_version },
+	{ HYP_STARTPOD,		ARG_JSON, guest_startpod, NULL },
+	{ HYP_DESTROYPOD,	ARG_NONE, NULL, cmd_destroypod },
+	{ HYP_EXECCMD,		ARG_JSON, cmd_execcmd, NULL },
+	{ HYP_READY,		ARG_NONE, NULL, cmd_ok },
+	{ HYP_WINSIZE,		ARG_JSON, cmd_winsize, NULL },
+	{ HYP_PING,		ARG_NONE, NULL, cmd_ok },
+	{ HYP_WRITEFILE,	ARG_RAW, NULL, cmd_writefile },
+	{ HYP_READFILE,		ARG_JSON, cmd_readfile, NULL },
+	{ HYP_NEWCONTAINER,	ARG_JSON, cmd_newcontainer, NULL },
+	{ HYP_KILLCONTAINER,	ARG_JSON, cmd_killcontainer, NULL },
+	{ HYP_ONLINECPUMEM,	ARG_NONE, NULL, cmd_onlinecpumem },
+	{ HYP_SETUPINTERFACE,	ARG_JSON, cmd_setupinterface, NULL },
+	{ HYP_SETUPROUTE,	ARG_JSON, cmd_setuproute, NULL },
+	{ HYP_REMOVECONTAINER,	ARG_JSON, cmd_removecontainer, NULL },
+	{ HYP_PSCONTAINER,	ARG_JSON, cmd_pscontainer, NULL },
+	{ HYP_ASYNCEVENT,	ARG_JSON, cmd_signalprocess, NULL },
+	{ HYP_DELETEINTERFACE,	ARG_JSON, cmd_deleteinterface, NULL }
+};
+#define COMMANDS	(sizeof(commands) / sizeof(commands[0]))
+
+void
+guest_command(struct guest *g, uint32_t code, const char *text, size_t len)
+{
+	const struct command	*cmd;
+	json_t			*arg;
+	char			 err[GUEST_ERRMAX];
+	size_t			 i;
+
+	for (i = 0; i < COMMANDS; i++)
+		if (commands[i].code == code)
+			break;
+	if (i == COMMANDS) {
+		guest_error(g, "unknown command %u", code);
+		return;
+	}
+	cmd = &commands[i];
+	if (cmd->arg != ARG_JSON) {
+		cmd->raw(g, text, len);
+		return;
+	}
+	if ((arg = guest_json_parse(text, len, NULL, err)) == NULL) {
+		guest_error(g, "%s", err);
+		return;
+	}
+	cmd->json(g, arg);
+	json_decref(arg);
+}
+
+static void
+cmd_version(struct guest *g, const char *text, size_t len)
+{
+	static const uint8_t	api[4] = { 0, 0, GUEST_API >> 8,
+				    GUEST_API & 0xff };
+
+	(void)text;
+	(void)len;
+	guest_ack(g, api, sizeof(api));
+}
+
+static void
+cmd_ok(struct guest *g, const char *text, size_t len)
+{
+	(void)text;
+	(void)len;
+	guest_ack(g, NULL, 0);
+}
+
+static void
+cmd_destroypod(struct guest *g, const char *text, size_t len)
+{
+	(void)text;
+	(void)len;
+	guest_destroypod(g);
+}
+
+/* Bringing a processor up takes its time: nobody waits for it. */
+static void
+cmd_onlinecpumem(struct guest *g, const char *text, size_t len)
+{
+	(void)text;
+	(void)len;
+	if (g->g_vm == 1 && guest_fork(0) == 0) {
+		guest_vm_online();
+		_exit(0);
+	}
+	guest_ack(g, NULL, 0);
+}
+
+/* The container named, or NULL with the error sent. */
+static struct guest_cont *
+cmd_container(struct guest *g, json_t *arg)
+{
+	struct guest_cont	*c;
+	const char		*id;
+
+	if ((id = guest_json_string(arg, "container")) == NULL) {
+		guest_error(g, "no container given");
+		return (NULL);
+	}
+	if ((c = guest_cont_find(g, id)) == NULL)
+		guest_error(g, "no such container: %.100s", id);
+	return (c);
+}
+
+static void
+cmd_newcontainer(struct guest *g, json_t *arg)
+{
+	if (g->g_pod == 0) {
+		guest_error(g, "pod not started");
+		return;
+	}
+	g->g_created = guest_reply;
+	guest_cont_create(g, arg);
+}
+
+static void
+cmd_execcmd(struct guest *g, json_t *arg)
+{
+	struct guest_cont	*c;
+	struct guest_proc	*p;
+	char			 err[GUEST_ERRMAX];
+
+	if ((c = cmd_container(g, arg)) == NULL)
+		return;
+	if (guest_cont_running(c) == 0) {
+		guest_error(g, "container is not running");
+		return;
+	}
+	p = guest_proc_new(g, c, guest_json_get(arg, "process"), 0, err);
+	if (p == NULL) {
+		guest_error(g, "%s", err);
+		return;
+	}
+	if (guest_proc_start(p, cmd_exec_done) == -1) {
+		guest_error(g, "process: %s", strerror(errno));
+		guest_proc_free(p);
+	}
+}
+
+static void
+cmd_exec_done(struct guest *g, void *arg, const char *err)
+{
+	struct guest_proc	*p = arg;
+
+	guest_reply(g, err);
+	if (err == NULL)
+		guest_proc_go(p);
+	else
+		guest_proc_free(p);
+}
+
+/* A resize may cross the end of its process: that is no error. */
+static void
+cmd_winsize(struct guest *g, json_t *arg)
+{
+	struct guest_proc	*p = NULL;
+	struct guest_cont	*c;
+	const char		*cid, *pid;
+	int64_t			 seq = 0, rows = 0, columns = 0;
+	int			 byseq;
+
+	if ((byseq = guest_json_int(arg, "seq", &seq)) == -1 || seq < 0 ||
+	    guest_json_int(arg, "row", &rows) == -1 ||
+	    guest_json_int(arg, "column", &columns) == -1 ||
+	    rows < 0 || rows > USHRT_MAX || columns < 0 ||
+	    columns > USHRT_MAX) {
+		guest_error(g, "bad window size");
+		return;
+	}
+	if (byseq == 1)
+		p = guest_proc_byseq(g, (uint64_t)seq);
+	else {
+		cid = guest_json_string(arg, "container");
+		pid = guest_json_string(arg, "process");
+		if (cid == NULL || pid == NULL) {
+			guest_error(g, "window size of what?");
+			return;
+		}
+		if ((c = guest_cont_find(g, cid)) != NULL)
+			p = guest_proc_byid(c, pid);
+	}
+	if (p != NULL && p->p_terminal == 0) {
+		guest_error(g, "process has no terminal");
+		return;
+	}
+	if (p != NULL)
+		guest_proc_winsize(p, (int)rows, (int)columns);
+	guest_ack(g, NULL, 0);
+}
+
+/* 0, or -1 with the error sent. */
+static int
+cmd_signal(struct guest *g, json_t *arg, int *signo)
+{
+	int64_t	v = 0;
+
+	if (guest_json_int(arg, "signal", &v) == -1 || v < 0 || v >= NSIG) {
+		guest_error(g, "bad signal");
+		return (-1);
+	}
+	*signo = (int)v;
+	return (0);
+}
+
+static void
+cmd_killcontainer(struct guest *g, json_t *arg)
+{
+	struct guest_cont	*c;
+	int			 signo;
+
+	if ((c = cmd_container(g, arg)) == NULL ||
+	    cmd_signal(g, arg, &signo) == -1)
+		return;
+	if (guest_cont_running(c) == 1) {
+		if (kill(c->k_first->p_pid, signo) == -1 && errno != ESRCH) {
+			guest_error(g, "kill: %s", strerror(errno));
+			return;
+		}
+		if (guest_json_true(arg, "allProcesses") == 1 && signo != 0)
+			guest_cont_signal(c, signo);
+	}
+	guest_ack(g, NULL, 0);
+}
+
+static void
+cmd_signalprocess(struct guest *g, json_t *arg)
+{
+	struct guest_cont	*c;
+	struct guest_proc	*p;
+	const char		*id;
+	int			 signo;
+
+	if ((id = guest_json_string(arg, "process")) == NULL) {
+		guest_error(g, "unknown command");
+		return;
+	}
+	if ((c = cmd_container(g, arg)) == NULL ||
+	    cmd_signal(g, arg, &signo) == -1)
+		return;
+	if ((p = guest_proc_byid(c, id)) == NULL) {
+		guest_error(g, "no such process: %.100s", id);
+		return;
+	}
+	if (p->p_reaped == 0)
+		(void)kill(-p->p_pid, signo);
+	guest_ack(g, NULL, 0);
+}
+
+/* With namespaces, once the init and so all of the container is gone. */
+static void
+cmd_removecontainer(struct guest *g, json_t *arg)
+{
+	struct guest_cont	*c;
+
+	if ((c = cmd_container(g, arg)) == NULL)
+		return;
+	if (guest_cont_running(c) == 1) {
+		guest_error(g, "container is running");
+		return;
+	}
+	g->g_removing = c;
+	guest_progress(g);
+}
+
+static void
+cmd_pscontainer(struct guest *g, json_t *arg)
+{
+	struct guest_cont	*c;
+
+	if ((c = cmd_container(g, arg)) == NULL)
+		return;
+	if (guest_cont_running(c) == 0) {
+		guest_error(g, "container is not running");
+		return;
+	}
+	guest_ps(g, c, arg);
+}
+
+static void
+cmd_readfile(struct guest *g, json_t *arg)
+{
+	struct guest_cont	*c;
+	const char		*file;
+
+	if ((c = cmd_container(g, arg)) == NULL)
+		return;
+	if ((file = guest_json_string(arg, "file")) == NULL)
+		guest_error(g, "no file given");
+	else
+		guest_readfile(g, c, file);
+}
+
+/* An object, and right after it the data. */
+static void
+cmd_writefile(struct guest *g, const char *text, size_t len)
+{
+	struct guest_cont	*c;
+	const char		*file;
+	json_t			*arg;
+	char			 err[GUEST_ERRMAX];
+	size_t			 used;
+
+	if ((arg = guest_json_parse(text, len, &used, err)) == NULL) {
+		guest_error(g, "%s", err);
+		return;
+	}
+	if ((c = cmd_container(g, arg)) != NULL) {
+		if ((file = guest_json_string(arg, "file")) == NULL)
+			guest_error(g, "no file given");
+		else
+			guest_writefile(g, c, file, text + used, len - used);
+	}
+	json_decref(arg);
+}
+
+static void
+net_interface_child(struct guest *g, int fd, void *arg)
+{
+	(void)g;
+	guest_net_interface(fd, arg);
+}
+
+static void
+net_delete_child(struct guest *g, int fd, void *arg)
+{
+	(void)g;
+	guest_net_delete(fd, arg);
+}
+
+static void
+net_routes_child(struct guest *g, int fd, void *arg)
+{
+	json_t	*list, *v;
+	size_t	 i;
+
+	(void)g;
+	list = guest_json_get(arg, "routes");
+	json_array_foreach(list, i, v)
+		guest_net_route(fd, v);
+}
+
+static void
+cmd_setupinterface(struct guest *g, json_t *arg)
+{
+	cmd_network(g, arg, net_interface_child);
+}
+
+static void
+cmd_deleteinterface(struct guest *g, json_t *arg)
+{
+	cmd_network(g, arg, net_delete_child);
+}
+
+static void
+cmd_setuproute(struct guest *g, json_t *arg)
+{
+	cmd_network(g, arg, net_routes_child);
+}
+
+/* Outside a VM the network is not ours. */
+static void
+cmd_network(struct guest *g, json_t *arg,
+    void (*child)(struct guest *, int, void *))
+{
+	if (g->g_vm == 0)
+		guest_ack(g, NULL, 0);
+	else if (guest_job_start(g, 0, child, cmd_job_done, arg) == -1)
+		guest_error(g, "fork: %s", strerror(errno));
+}
+
+static void
+cmd_job_done(struct guest *g, void *arg, const char *err)
+{
+	(void)arg;
+	guest_reply(g, err);
+}

@@ -1,0 +1,21 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+#
+# Every shell script of the tree.
+
+set -eu
+cd "$(dirname "$0")/../.."
+. regress/lint/lib.sh
+need "shell scripts" shellcheck
+
+for script in $(find . -name '*.sh' -not -path './build/*' | sort) .ci/run
+do
+	[ -f "$script" ] || continue
+	case $script in
+	./regress/lint/lib.sh)	sh=--shell=sh ;;
+	*)			sh= ;;
+	esac
+	verdict "${script#./}" "$(shellcheck ${sh:+"$sh"} -x --source-path=. \
+	    "$script" || :)"
+done
+exit "$lint_failed"
