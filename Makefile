@@ -67,7 +67,7 @@ guest_SRCS	:= ccp-guest.c channel.c command.c container.c cred.c ctl.c \
 		   file.c job.c json.c mounts.c net.c pod.c process.c ps.c \
 		   rootfs.c spawn.c tty.c vm.c
 lib_SRCS	:= client.c requests.c
-common_SRCS	:= frame.c hyper.c json.c jsonedit.c request.c token.c peer.c \
+common_SRCS	:= frame.c hyper.c json.c jsonedit.c reqfield.c request.c rpc1.c token.c peer.c \
 		   log.c msg.c ibuf.c msgbuf.c imsg.c imsgev.c spawn.c \
 		   sandbox.c landlock.c scmp.c warmup.c
 

@@ -417,7 +417,7 @@ json_clean(const char *text, size_t len, size_t *outlen)
 		if ((q = memchr(p, '"', (size_t)(end - p))) == NULL)
 			q = end;
 		json_buf_add(&b, p, (size_t)(q - p));
-		if ((next = q) == end)
+		if (q == end)
 			break;
 		next = json_skip_string(q, end);
 		p = json_skip_space(next, end);

@@ -12,19 +12,10 @@
 
 #include "frame.h"
 #include "json.h"
-#include "jsontext.h"
+#include "reqfield.h"
 #include "request.h"
 
-#define REQ_FIELD_MAX	64	/* "AttachVM.numIOStreams" and NUL */
-
 #define nitems(a)	(sizeof(a) / sizeof((a)[0]))
-
-/* A payload being decoded; type is the name Go has for it. */
-struct req_in {
-	struct json_slice	 object;	/* p NULL: the text was null */
-	const char		*type;
-	char			*err;
-};
 
 static const char *const req_signals[] = {
 	"signal 0", "hangup", "interrupt", "quit", "illegal instruction",
@@ -39,107 +30,9 @@ static const char *const req_signals[] = {
 	"I/O possible", "power failure"
 };
 
-static int
-req_nomem(struct req_in *in)
-{
-	snprintf(in->err, JSON_ERRMAX, "out of memory");
-	return (-1);
-}
-
-static int
-req_type_error(struct req_in *in, struct json_slice value, const char *name,
-    const char *type)
-{
-	char	 field[REQ_FIELD_MAX];
-
-	snprintf(field, sizeof(field), "%s.%s", in->type, name);
-	json_type_error(value, field, type, in->err);
-	return (-1);
-}
-
-static int
-req_open(struct req_in *in, const char *type, const char *text, size_t len,
-    char err[JSON_ERRMAX])
-{
-	char		 gotype[REQ_FIELD_MAX];
-	json_t		*root;
-	int		 isobject, isnull;
-
-	in->type = type;
-	in->err = err;
-	in->object.p = NULL;
-	in->object.len = 0;
-	if ((root = json_parse(text, len, err)) == NULL)
-		return (-1);
-	isobject = json_is_object(root);
-	isnull = json_is_null(root);
-	json_decref(root);
-	if (isnull)
-		return (0);
-	in->object.p = json_skip_space(text, text + len);
-	in->object.len = len - (size_t)(in->object.p - text);
-	if (isobject)
-		return (0);
-	snprintf(gotype, sizeof(gotype), "api.%s", type);
-	json_type_error(in->object, NULL, gotype, err);
-	return (-1);
-}
-
-/* A copy of the string, malloc'd, in *out. */
-static int
-req_copy(struct req_in *in, const json_t *string, const char *name,
-    char **out)
-{
-	const char	*s;
-
-	s = json_string_value(string);
-	if (strlen(s) != json_string_length(string)) {
-		snprintf(in->err, JSON_ERRMAX, "json: NUL in a string of Go "
-		    "struct field %s.%s", in->type, name);
-		return (-1);
-	}
-	if ((*out = strdup(s)) == NULL)
-		return (req_nomem(in));
-	return (0);
-}
-
-static int
-req_string(struct req_in *in, const char *name, char **out)
-{
-	struct json_slice	 value;
-	json_t			*string;
-	int			 rv;
-
-	if (!json_find_set(in->object, name, &value)) {
-		if ((*out = strdup("")) == NULL)
-			return (req_nomem(in));
-		return (0);
-	}
-	if (*value.p != '"')
-		return (req_type_error(in, value, name, "string"));
-	if ((string = json_parse(value.p, value.len, in->err)) == NULL)
-		return (-1);
-	rv = req_copy(in, string, name, out);
-	json_decref(string);
-	return (rv);
-}
-
-static int
-req_int(struct req_in *in, const char *name, int64_t *out)
-{
-	struct json_slice	 value;
-
-	*out = 0;
-	if (!json_find_set(in->object, name, &value))
-		return (0);
-	if (!json_slice_int(value, out))
-		return (req_type_error(in, value, name, "int"));
-	return (0);
-}
-
 /* The array of strings in *tokens; on failure the caller frees what is. */
 static int
-req_tokens(struct req_in *in, const json_t *array, const char *name,
+req_tokens(struct reqf *in, const json_t *array, const char *name,
     char ***tokens, size_t *ntokens)
 {
 	static const char	*const sample[] = {
@@ -153,19 +46,19 @@ req_tokens(struct req_in *in, const json_t *array, const char *name,
 	if ((n = json_array_size(array)) == 0)
 		return (0);
 	if ((*tokens = calloc(n, sizeof(**tokens))) == NULL)
-		return (req_nomem(in));
+		return (reqf_nomem(in));
 	for (i = 0; i < n; i++) {
 		v = json_array_get(array, i);
 		if (json_is_string(v)) {
-			if (req_copy(in, v, name, &(*tokens)[i]) == -1)
+			if (reqf_copy(in, v, name, &(*tokens)[i]) == -1)
 				return (-1);
 		} else if (json_is_null(v)) {
 			if (((*tokens)[i] = strdup("")) == NULL)
-				return (req_nomem(in));
+				return (reqf_nomem(in));
 		} else {
 			value.p = sample[json_typeof(v)];
 			value.len = 1;
-			return (req_type_error(in, value, name, "string"));
+			return (reqf_type_error(in, value, name, "string"));
 		}
 		*ntokens = i + 1;
 	}
@@ -173,7 +66,7 @@ req_tokens(struct req_in *in, const json_t *array, const char *name,
 }
 
 static int
-req_array(struct req_in *in, const char *name, char ***tokens,
+req_array(struct reqf *in, const char *name, char ***tokens,
     size_t *ntokens)
 {
 	struct json_slice	 value;
@@ -183,7 +76,7 @@ req_array(struct req_in *in, const char *name, char ***tokens,
 	if (!json_find_set(in->object, name, &value))
 		return (0);
 	if (*value.p != '[')
-		return (req_type_error(in, value, name, "[]string"));
+		return (reqf_type_error(in, value, name, "[]string"));
 	if ((array = json_parse(value.p, value.len, in->err)) == NULL)
 		return (-1);
 	rv = req_tokens(in, array, name, tokens, ntokens);
@@ -195,22 +88,22 @@ int
 req_vm_parse(struct req_vm *req, int opcode, const char *text, size_t len,
     char err[JSON_ERRMAX])
 {
-	struct req_in	 in;
+	struct reqf	 in;
 
 	memset(req, 0, sizeof(*req));
-	if (req_open(&in, frm_command_name(opcode), text, len, err) == -1)
+	if (reqf_open(&in, frm_command_name(opcode), text, len, err) == -1)
 		return (-1);
-	if (req_string(&in, "containerId", &req->id) == -1)
+	if (reqf_string(&in, "containerId", &req->id) == -1)
 		goto fail;
 	if (opcode != FRM_UNREGISTERVM &&
-	    req_int(&in, "numIOStreams", &req->nstreams) == -1)
+	    reqf_int(&in, "numIOStreams", &req->nstreams) == -1)
 		goto fail;
 	/* The rest is unknown to other commands, whatever its type. */
 	if (opcode != FRM_REGISTERVM)
 		in.object.p = NULL;
-	if (req_string(&in, "ctlSerial", &req->ctl) == -1 ||
-	    req_string(&in, "ioSerial", &req->io) == -1 ||
-	    req_string(&in, "console", &req->console) == -1)
+	if (reqf_string(&in, "ctlSerial", &req->ctl) == -1 ||
+	    reqf_string(&in, "ioSerial", &req->io) == -1 ||
+	    reqf_string(&in, "console", &req->console) == -1)
 		goto fail;
 	return (0);
 fail:
@@ -232,12 +125,12 @@ int
 req_hyper_parse(struct req_hyper *req, const char *text, size_t len,
     char err[JSON_ERRMAX])
 {
-	struct req_in	 in;
+	struct reqf	 in;
 
 	memset(req, 0, sizeof(*req));
-	if (req_open(&in, "Hyper", text, len, err) == -1)
+	if (reqf_open(&in, "Hyper", text, len, err) == -1)
 		return (-1);
-	if (req_string(&in, "hyperName", &req->name) == -1 ||
+	if (reqf_string(&in, "hyperName", &req->name) == -1 ||
 	    req_array(&in, "tokens", &req->tokens, &req->ntokens) == -1) {
 		req_hyper_free(req);
 		return (-1);
@@ -262,26 +155,26 @@ int
 req_token_parse(char **token, const char *text, size_t len,
     char err[JSON_ERRMAX])
 {
-	struct req_in	 in;
+	struct reqf	 in;
 
 	*token = NULL;
-	if (req_open(&in, "ConnectShim", text, len, err) == -1)
+	if (reqf_open(&in, "ConnectShim", text, len, err) == -1)
 		return (-1);
-	return (req_string(&in, "token", token));
+	return (reqf_string(&in, "token", token));
 }
 
 int
 req_signal_parse(struct req_signal *req, const char *text, size_t len,
     char err[JSON_ERRMAX])
 {
-	struct req_in	 in;
+	struct reqf	 in;
 
 	memset(req, 0, sizeof(*req));
-	if (req_open(&in, "Signal", text, len, err) == -1)
+	if (reqf_open(&in, "Signal", text, len, err) == -1)
 		return (-1);
-	if (req_int(&in, "signalNumber", &req->signo) == -1 ||
-	    req_int(&in, "columns", &req->columns) == -1 ||
-	    req_int(&in, "rows", &req->rows) == -1)
+	if (reqf_int(&in, "signalNumber", &req->signo) == -1 ||
+	    reqf_int(&in, "columns", &req->columns) == -1 ||
+	    reqf_int(&in, "rows", &req->rows) == -1)
 		return (-1);
 	return (0);
 }
@@ -319,15 +212,15 @@ int
 req_log_parse(struct req_log *req, const char *text, size_t len,
     char err[JSON_ERRMAX])
 {
-	struct req_in	 in;
+	struct reqf	 in;
 
 	memset(req, 0, sizeof(*req));
-	if (req_open(&in, "LogEntry", text, len, err) == -1)
+	if (reqf_open(&in, "LogEntry", text, len, err) == -1)
 		return (-1);
-	if (req_string(&in, "source", &req->source) == -1 ||
-	    req_string(&in, "containerId", &req->container) == -1 ||
-	    req_string(&in, "level", &req->level) == -1 ||
-	    req_string(&in, "msg", &req->msg) == -1 ||
+	if (reqf_string(&in, "source", &req->source) == -1 ||
+	    reqf_string(&in, "containerId", &req->container) == -1 ||
+	    reqf_string(&in, "level", &req->level) == -1 ||
+	    reqf_string(&in, "msg", &req->msg) == -1 ||
 	    req_log_check(req, err) == -1) {
 		req_log_free(req);
 		return (-1);
