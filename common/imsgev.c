@@ -22,7 +22,7 @@
 static void	imsgev_event(int, short, void *);
 static void	imsgev_update(struct imsgev *);
 static void	imsgev_end(struct imsgev *, enum imsgev_end);
-static int	imsgev_read(struct imsgev *);
+static int	imsgev_messages(struct imsgev *);
 static int	imsgev_dispatch(struct imsgev *, struct imsg *);
 
 int
@@ -37,6 +37,7 @@ imsgev_init(struct imsgev *iev, int fd, const struct imsgev_handler *table,
 	iev->iev_fd = fd;
 	iev->iev_table = table;
 	iev->iev_state = state;
+	iev->iev_queue_max = IMSGEV_QUEUE_MAX;
 	iev->iev_ended = ended;
 	iev->iev_arg = arg;
 	event_set(&iev->iev_ev, fd, EV_READ, imsgev_event, iev);
@@ -115,7 +116,7 @@ imsgev_update(struct imsgev *iev)
 
 	queued = imsgbuf_queuelen(&iev->iev_ibuf);
 	want = 0;
-	if (queued <= IMSGEV_QUEUE_MAX)
+	if (queued <= iev->iev_queue_max)
 		want |= EV_READ;
 	if (queued > 0)
 		want |= EV_WRITE;
@@ -135,50 +136,54 @@ static void
 imsgev_event(int fd, short event, void *arg)
 {
 	struct imsgev	*iev = arg;
+	int		 failed, n;
 
 	(void)fd;
-	if (event & EV_WRITE) {
-		if (imsgbuf_write(&iev->iev_ibuf) == -1 &&
-		    errno != ETOOMANYREFS) {
-			/* What the peer said before it went may be waiting. */
-			event |= EV_READ;
-		}
-	}
-	if ((event & EV_READ) && imsgev_read(iev) == -1)
-		return;
-	imsgev_update(iev);
-}
-
-/* Returns -1 if the channel ended or was cleared: iev may be gone. */
-static int
-imsgev_read(struct imsgev *iev)
-{
-	struct imsg	 imsg;
-	int		 gone, n, r;
-
-	gone = 0;
-	iev->iev_gone = &gone;
-	n = imsgbuf_read(&iev->iev_ibuf);
+	failed = 0;
+	if (event & EV_WRITE)
+		failed = imsgbuf_write(&iev->iev_ibuf) == -1;
+	n = 1;
+	/* What the peer said before it went may be waiting. */
+	if (failed || (event & EV_READ))
+		n = imsgbuf_read(&iev->iev_ibuf);
 	if (n == -1 && errno != ECONNRESET && errno != EPIPE)
 		snprintf(iev->iev_why, sizeof(iev->iev_why),
 		    "read: %s", log_strerror(errno));
-	while ((r = imsgbuf_get(&iev->iev_ibuf, &imsg)) == 1) {
+	if (imsgev_messages(iev) == -1)
+		return;
+	if (n == -1 && iev->iev_why[0] != '\0')
+		imsgev_end(iev, IMSGEV_VIOLATION);
+	else if (n != 1 || failed)
+		imsgev_end(iev, IMSGEV_EOF);
+	else
+		imsgev_update(iev);
+}
+
+/*
+ * The messages that were read, as long as the peer takes the answers.
+ * Returns -1 if the channel ended or was cleared: iev may be gone.
+ */
+static int
+imsgev_messages(struct imsgev *iev)
+{
+	struct imsg	 imsg;
+	int		 gone, r;
+
+	gone = 0;
+	r = 0;
+	iev->iev_gone = &gone;
+	while (imsgbuf_queuelen(&iev->iev_ibuf) <= iev->iev_queue_max &&
+	    (r = imsgbuf_get(&iev->iev_ibuf, &imsg)) == 1) {
 		r = imsgev_dispatch(iev, &imsg);
 		imsg_free(&imsg);
 		if (gone)
 			return (-1);
-		if (r == -1) {
-			imsgev_end(iev, IMSGEV_VIOLATION);
-			return (-1);
-		}
+		if (r == -1)
+			break;
 	}
 	iev->iev_gone = NULL;
-	if (r == -1 || (n == -1 && iev->iev_why[0] != '\0')) {
+	if (r == -1) {
 		imsgev_end(iev, IMSGEV_VIOLATION);
-		return (-1);
-	}
-	if (n != 1) {
-		imsgev_end(iev, IMSGEV_EOF);
 		return (-1);
 	}
 	return (0);

@@ -7,8 +7,9 @@
  *
  * The one read/write/get prologue of the program lives here.  While more
  * than IMSGEV_QUEUE_MAX buffers wait for a peer that does not read, nothing
- * more is read from it, so a peer that floods requests and ignores answers
- * stalls only itself.
+ * more is taken from it, so a peer that floods requests and ignores answers
+ * stalls only itself.  A child always listens to those it obeys: if both
+ * ends did this, they could wait for each other for ever.
  */
 
 #ifndef CCP_IMSGEV_H
@@ -38,7 +39,7 @@ struct imsgev_handler {
 
 enum imsgev_end {
 	IMSGEV_EOF,		/* the peer closed, or the channel broke */
-	IMSGEV_VIOLATION	/* the peer broke the protocol; iev_why says how */
+	IMSGEV_VIOLATION	/* the peer broke the protocol: iev_why */
 };
 
 struct imsgev {
@@ -50,6 +51,7 @@ struct imsgev {
 	void		*iev_arg;	/* the owner's */
 	int		*iev_gone;	/* set to 1 when cleared in a handler */
 	uint32_t	 iev_state;	/* one bit */
+	uint32_t	 iev_queue_max;	/* IMSGEV_QUEUE_MAX; the owner's */
 	int		 iev_fd;	/* -1: closed */
 	char		 iev_why[128];
 };

@@ -13,6 +13,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,8 @@
 #include <unistd.h>
 
 #include "log.h"
+
+#define LOG_WAIT	100	/* ms a warning waits for room, once */
 
 static void	 log_ventry(enum log_level, int, const struct log_field *,
 		    const char *, va_list)
@@ -251,15 +254,28 @@ log_child(enum log_level level, const char *msg,
 static int
 log_send(enum log_level level, const char *msg, const struct log_field *fields)
 {
-	uint8_t	 rec[LOG_RECORD_MAX];
-	ssize_t	 n;
-	size_t	 len;
+	struct pollfd	 pfd;
+	uint8_t		 rec[LOG_RECORD_MAX];
+	ssize_t		 n;
+	size_t		 len;
+	int		 waited;
 
+	waited = 0;
 	len = log_encode(rec, sizeof(rec), level, msg, fields);
-	do {
+	for (;;) {
 		n = send(log_fd, rec, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	} while (n == -1 && errno == EINTR);
-	return (n == -1 ? -1 : 0);
+		if (n != -1)
+			return (0);
+		if (errno == EINTR)
+			continue;
+		/* What matters is not lost behind a flood of what does not. */
+		if (errno != EAGAIN || level > LOGL_WARN || waited)
+			return (-1);
+		waited = 1;
+		pfd.fd = log_fd;
+		pfd.events = POLLOUT;
+		(void)poll(&pfd, 1, LOG_WAIT);
+	}
 }
 
 /* The longest part of s within max bytes that splits no UTF-8 sequence. */

@@ -37,7 +37,7 @@ enum rpc_id {
 struct rpc_request {
 	enum rpc_id	 id;
 	char		*name;		/* the id as it came, malloc'd */
-	struct json_slice data;		/* points into the body; p NULL: absent */
+	struct json_slice data;		/* in the body; p NULL: none */
 };
 
 /* hello; attach and bye fill id only. Absent strings are "". */

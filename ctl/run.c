@@ -24,7 +24,7 @@
 			"/usr/bin:/sbin:/bin"
 
 /* How agents begin their refusal, behind what the daemon puts in front. */
-#define POD_NOT_STARTED	"control msg received : Pod not started"
+#define POD_NOT_STARTED	"control msg received : pod not started"
 
 struct run {
 	const char	*vm;
@@ -248,7 +248,7 @@ start(struct ccp *h, const struct run *r, const char *token)
 		    "process", process(r)));
 	ret = ccp_hyper(h, name, &token, 1, data, NULL, NULL);
 	if (ret == -1 && r->exec == 0 && ccp_refused(h) &&
-	    strstr(ccp_error(h), POD_NOT_STARTED) != NULL &&
+	    strcasestr(ccp_error(h), POD_NOT_STARTED) != NULL &&
 	    (ret = start_pod(h, r)) == 0)
 		ret = ccp_hyper(h, name, &token, 1, data, NULL, NULL);
 	free(data);

@@ -125,9 +125,6 @@ fe_route(struct fe_conn *c, struct fe_vm *vm)
 		TAILQ_INSERT_TAIL(&vm->waiting, c, wait_entry);
 	} else if (!vm->has_engine)
 		fe_request_tomb(c, vm);
-	else if (vm->nconns >= FE_CLIENTS_VM)
-		fe_conn_fail(c, c->hdr.opcode, "too many clients of %s",
-		    vm->id);
 	else
 		fe_handover(c, vm);
 }
@@ -230,7 +227,9 @@ fe_request_tomb(struct fe_conn *c, struct fe_vm *vm)
 	size_t	 len;
 
 	if (c->hdr.opcode == FRM_CONNECTSHIM) {
-		fe_conn_fail(c, c->hdr.opcode, "vm: unknown token");
+		/* Its token cannot be routed any more. */
+		fe_connect_shim(c, (const char *)c->in + c->hdr.hdrlen,
+		    c->hdr.len);
 		return;
 	}
 	if ((tokens = fe_token_mint(vm, c->ntokens)) == NULL) {

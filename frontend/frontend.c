@@ -76,6 +76,9 @@ main(int argc, char *argv[])
 	fenv->parent_pid = (uint32_t)getppid();
 	fenv->unrouted_max = nofile / 2 < FE_UNROUTED_MAX ?
 	    (unsigned int)(nofile / 2) : FE_UNROUTED_MAX;
+	/* An engine that cannot receive a descriptor loses its VM. */
+	fenv->clients_max = nofile / 2 < FE_CLIENTS_VM ?
+	    (unsigned int)(nofile / 2) : FE_CLIENTS_VM;
 
 	sbx_warmup();
 	event_init();
@@ -84,6 +87,7 @@ main(int argc, char *argv[])
 	if (imsgev_init(&fenv->parent, SPAWN_CHANNEL_FD, fe_parent_table,
 	    FE_SETUP, fe_parent_ended, NULL) == -1)
 		fatal("channel");
+	fenv->parent.iev_queue_max = UINT32_MAX;
 	imsgev_send(&fenv->parent, MSG_SETUP_READY, -1,
 	    msg_u32_encode(layers));
 	event_dispatch();

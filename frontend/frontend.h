@@ -22,7 +22,8 @@
 
 #define FE_UNROUTED_MAX	4096	/* clients not yet with an engine */
 #define FE_UNROUTED_UID	2048	/* of them, of one uid other than root */
-#define FE_CLIENTS_VM	16384	/* clients of one engine */
+#define FE_CLIENTS_VM	4096	/* clients of one engine */
+#define FE_TEXT_MAX	(16 * 1024)	/* bytes of one error text */
 #define FE_TOKENS_VM	16384	/* live tokens of one VM */
 #define FE_UNACKED_MAX	8	/* hand-overs an engine has not confirmed */
 #define FE_REQUEST_TIME	60	/* seconds for a request that was begun */
@@ -104,6 +105,7 @@ struct fe_env {
 	uint32_t		 naccepted;
 	unsigned int		 nunrouted, nrouted, nvms, ntokens;
 	unsigned int		 unrouted_max;
+	unsigned int		 clients_max;	/* of one engine */
 	uint64_t		 started;
 	uint32_t		 parent_pid;
 };

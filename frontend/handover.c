@@ -168,12 +168,14 @@ fe_vm_open_failed(struct fe_vm *vm, const char *why)
 static int
 fe_error(struct imsgev *iev, struct ibuf *b, int *fd)
 {
-	char	 why[MSG_TEXT_MAX + 1];
+	struct fe_vm	*vm = iev->iev_arg;
+	char		 why[MSG_TEXT_MAX + 1];
 
 	(void)fd;
-	if (msg_text_decode(b, why, sizeof(why)) == -1)
+	if (msg_text_decode(b, why, sizeof(why)) == -1 ||
+	    vm->state != MSG_STATE_STARTING)
 		return (-1);
-	fe_vm_open_failed(iev->iev_arg, why);
+	fe_vm_open_failed(vm, why);
 	return (0);
 }
 
@@ -270,6 +272,12 @@ fe_handover_now(struct fe_conn *c, struct fe_vm *vm)
 	char			(*tokens)[TOKEN_SIZE];
 	size_t			 off, len;
 
+	if (vm->nconns >= fenv->clients_max) {
+		c->vm = NULL;
+		fe_conn_fail(c, c->hdr.opcode, "too many clients of %s",
+		    vm->id);
+		return;
+	}
 	if ((tokens = fe_token_mint(vm, c->ntokens)) == NULL) {
 		c->vm = NULL;
 		fe_conn_fail(c, c->hdr.opcode, "no more I/O tokens");

@@ -357,6 +357,8 @@ fe_conn_fail(struct fe_conn *c, int opcode, const char *fmt, ...)
 	va_end(ap);
 	if (n == -1)
 		fatal("%s", __func__);
+	if (n > FE_TEXT_MAX)
+		text[FE_TEXT_MAX] = '\0';
 	frame = peer_error((enum frm_command)opcode, text, &framelen);
 	free(text);
 	fe_conn_write(c, frame, framelen);

@@ -470,6 +470,7 @@ ccp_read(struct ccp *h, struct ccp_event *ev)
 	int			 r;
 
 	memset(ev, 0, sizeof(*ev));
+	memset(&f, 0, sizeof(f));
 	if (h->fd == -1)
 		return (ccp_fail(h, "not connected"));
 	for (;;) {

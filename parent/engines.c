@@ -18,6 +18,7 @@
 
 #include "ksm.h"
 #include "parent.h"
+#include "sandbox.h"
 
 #define ENGINE_RETRY_MS	20	/* a VM's backlog is full: try again */
 
@@ -39,7 +40,6 @@ struct engine {
 	int			 ctl, io, console;
 	int			 peer;		/* the frontend's end */
 	int			 lost;
-	int			 ok;		/* asked to go: exit is expected */
 };
 
 static TAILQ_HEAD(, engine) engines = TAILQ_HEAD_INITIALIZER(engines);
@@ -120,7 +120,7 @@ engine_next(void)
 	struct timeval	 second = { 1, 0 };
 	struct engine	*e;
 
-	while ((e = TAILQ_FIRST(&waiting)) != NULL &&
+	while ((e = TAILQ_FIRST(&waiting)) != NULL && !penv->stopping &&
 	    nstarting < PARENT_STARTS_MAX && rate_used < PARENT_STARTS_RATE) {
 		if (rate_used++ == 0)
 			evtimer_add(&rate_timer, &second);
@@ -155,6 +155,8 @@ engine_connect(int fd, short event, void *arg)
 
 	(void)fd;
 	(void)event;
+	if (penv->stopping)
+		return;
 	if (penv->level == LOGL_DEBUG && e->open.console[0] != '\0' &&
 	    e->console == -1) {
 		/* Only watched: no reason to fail. */
@@ -260,11 +262,14 @@ engine_ready(struct imsgev *iev, struct ibuf *b, int *fd)
 	struct child	*ch = iev->iev_arg;
 	struct engine	*e;
 	uint32_t	 layers;
+	char		 text[256];
 
 	(void)fd;
 	e = (struct engine *)((char *)ch - offsetof(struct engine, child));
 	if (msg_u32_decode(b, &layers) == -1)
 		return (-1);
+	sbx_describe(layers, text, sizeof(text));
+	log_debug("engine of %s sandbox: %s", e->open.id, text);
 	engine_settled(e);
 	evtimer_del(&e->timer);
 	e->state = ENGINE_UP;
@@ -299,17 +304,6 @@ engine_lost(struct imsgev *iev, struct ibuf *b, int *fd)
 	return (0);
 }
 
-int
-engines_unregistered(uint32_t vmid)
-{
-	struct engine	*e;
-
-	if ((e = engine_find(vmid)) == NULL)
-		return (-1);
-	e->ok = 1;
-	return (0);
-}
-
 /* No longer one of those being started. */
 static void
 engine_settled(struct engine *e)
@@ -336,6 +330,7 @@ engine_failed(struct engine *e, enum msg_step step, int errnum)
 	engine_release(e);
 	engine_settled(e);
 	engine_free(e);
+	parent_check_done();
 }
 
 static void

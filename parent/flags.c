@@ -263,7 +263,8 @@ set_timeout(struct flags *fl, const char *value, char *why, size_t size)
 		snprintf(why, size, "unknown timeout %.*s", (int)n, value);
 		return (-1);
 	}
-	if (flags_duration(eq + 1, &fl->fl_timeout[i]) == -1) {
+	if (flags_duration(eq + 1, &fl->fl_timeout[i]) == -1 ||
+	    (fl->fl_timeout[i] == 0 && i <= FLT_AGENT && i != FLT_STDIN)) {
 		logfmt_quote(quoted, sizeof(quoted), eq + 1);
 		snprintf(why, size, "invalid duration %s", quoted);
 		return (-1);

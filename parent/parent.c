@@ -79,7 +79,9 @@ main(int argc, char *argv[])
 		return (0);
 	}
 	if (penv->pod) {
-		struct log_field fields[] = { { "mode", "pod" }, { NULL, NULL } };
+		struct log_field fields[] = {
+			{ "mode", "pod" }, { NULL, NULL }
+		};
 
 		log_entry(LOGL_INFO, fields, "starting");
 	} else
@@ -103,13 +105,13 @@ main(int argc, char *argv[])
 
 	event_init();
 	engines_init();
-	parent_frontend();
-	if (penv->is_root && (penv->rootfd = sbx_empty_root()) == -1)
-		fatal("no empty root directory for the engines");
 	/* Connecting to sockets with names works without a network. */
 	if (penv->is_root && unshare(CLONE_NEWNET | CLONE_NEWIPC |
 	    CLONE_NEWUTS) == -1)
 		fatal("unshare");
+	parent_frontend();
+	if (penv->is_root && (penv->rootfd = sbx_empty_root()) == -1)
+		fatal("no empty root directory for the engines");
 	parent_signals();
 	parent_sandbox(penv->is_root);
 
@@ -352,8 +354,6 @@ parent_vm_unregistered(struct imsgev *iev, struct ibuf *b, int *fd)
 	(void)fd;
 	if (msg_u32_decode(b, &vmid) == -1)
 		return (-1);
-	/* The engine may be gone already. */
-	(void)engines_unregistered(vmid);
 	penv->unregistered = 1;
 	parent_check_done();
 	return (0);

@@ -54,10 +54,10 @@ struct parent_env {
 	char			 ctlpath[MSG_PATH_MAX + 1];	/* "": none */
 	int			 created;	/* we made the socket at path */
 	struct ids		 frontend_ids, engine_ids;
-	int			 rootfd;	/* empty directory for engines */
+	int			 rootfd;	/* engines' empty root */
 	uint64_t		 nofile;
 	struct child		 frontend;
-	int			 unregistered;	/* pod: UnregisterVM succeeded */
+	int			 unregistered;	/* pod mode: one was */
 	int			 stopping;
 	int			 status;	/* exit status when stopped */
 };
@@ -98,7 +98,6 @@ int	 vmopen_connect(const char *path);
 /* engines.c */
 void	 engines_init(void);
 void	 engines_open(const struct msg_vm_open *);
-int	 engines_unregistered(uint32_t vmid);
 int	 engines_alive(void);	/* engines whose VM is not lost */
 int	 engines_running(void);	/* engine processes */
 void	 engines_stop(void);

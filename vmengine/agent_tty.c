@@ -41,10 +41,11 @@ struct vme_tty {
 	size_t			 inoff, inlen, insize;
 	int			 paused;	/* a shim's queue is full */
 	int			 busy;		/* messages are being handled */
+	int			 garbled;	/* broken framing */
 	struct vme_session	*full;		/* whose */
 	uint8_t			*out;		/* rest of a cut write */
 	size_t			 outoff, outlen;
-	struct vme_connq	 waiters;	/* with stdin, until it is gone */
+	struct vme_connq	 waiters;	/* have stdin */
 	unsigned int		 strays;	/* dropped without a line */
 	time_t			 stray_time;
 };
@@ -151,7 +152,8 @@ vme_tty_drain(void)
 		return;
 	tty.paused = 0;
 	vme_tty_messages();
-	for (total = 0; total < VME_DRAIN_MAX; total += (size_t)n) {
+	for (total = 0; !tty.garbled && total < VME_DRAIN_MAX;
+	    total += (size_t)n) {
 		if ((n = vme_tty_fill()) <= 0)
 			break;
 		vme_tty_messages();
@@ -173,9 +175,11 @@ vme_tty_messages(void)
 	len = 0;
 	while (tty.inlen - off >= HYP_TTY_HEADER_SIZE) {
 		if (hyp_tty_decode(tty.in + off, &seq, &len) == -1) {
+			/* Nothing behind it can be told apart. */
 			vme_tty_flush(&run);
 			tty.inoff = tty.inlen = 0;
 			tty.busy = 0;
+			tty.garbled = 1;
 			vme_lost("I/O message too long");
 			return;
 		}
@@ -246,21 +250,20 @@ vme_tty_message(struct vme_run *run, uint64_t seq, uint8_t *p, size_t len)
 		return (0);
 	}
 	total = FRM_HEADER_SIZE + len;
-	if (!vme_session_room(s, (run->session == s ? run->len : 0) +
-	    total)) {
+	if (!vme_session_room(s, run->session == s ? run->len : 0, total)) {
 		vme_tty_flush(run);
-		if (!vme_session_room(s, total)) {
+		if (!vme_session_room(s, 0, total)) {
 			vme_tty_pause(s);
 			return (-1);
 		}
 	}
 	vme_tty_hexdump("<- writing to client", p + HYP_TTY_HEADER_SIZE, len);
 	if (s->terminated && !s->exited && seq == s->base && len == 1) {
-		/* On its own, so that it is kept when output is not. */
 		s->exited = 1;
-		if (s->conn == NULL)
-			vme_tty_flush(run);
 		frm_encode(p, FRM_NOTIFICATION, FRM_PROCESSEXITED, 0, 1);
+	} else if (vme_session_lossy(s, (run->session == s ? run->len : 0) +
+	    total)) {
+		return (0);
 	} else {
 		opcode = seq == s->base ? FRM_STDOUT : FRM_STDERR;
 		frm_encode(p, FRM_STREAM, opcode, 0, (uint32_t)len);
@@ -295,20 +298,23 @@ vme_tty_flush(struct vme_run *run)
 
 /*
  * Read nothing more from the VM until this shim has taken some.  If it is
- * away, wait for it as long as a command would, then drop.
+ * away, wait for it as long as a shim tries to come back, then drop.
  */
 static void
 vme_tty_pause(struct vme_session *s)
 {
 	struct timeval	 now, tv, wait;
+	uint32_t	 ms;
 
 	tty.paused = 1;
 	tty.full = s;
 	event_del(&tty.rev);
 	if (s->conn != NULL)
 		return;
-	wait.tv_sec = env->conf.timeouts.shim / 1000;
-	wait.tv_usec = (suseconds_t)(env->conf.timeouts.shim % 1000) * 1000;
+	ms = env->conf.timeouts.shim < VME_AWAY_TIME ?
+	    env->conf.timeouts.shim : VME_AWAY_TIME;
+	wait.tv_sec = ms / 1000;
+	wait.tv_usec = (suseconds_t)(ms % 1000) * 1000;
 	gettimeofday(&now, NULL);
 	timersub(&now, &s->left, &tv);
 	if (tv.tv_sec < 0 || !timercmp(&tv, &wait, <))

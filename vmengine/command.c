@@ -34,18 +34,6 @@ static void	vme_signal_go(struct vme_conn *, const struct req_signal *);
 static void	vme_signal_unstarted(struct vme_conn *);
 static int	vme_is_kill(int64_t);
 
-/* Keep the payload while the connection waits. */
-static void
-vme_command_keep(struct vme_conn *c, int opcode, const char *p, size_t len)
-{
-	free(c->req);
-	c->req = vme_malloc(len + 1);
-	memcpy(c->req, p, len);
-	c->req[len] = '\0';
-	c->reqlen = len;
-	c->opcode = opcode;
-}
-
 /* One complete command frame. */
 void
 vme_command(struct vme_conn *c, int opcode, const uint8_t *payload,
@@ -182,15 +170,13 @@ vme_attach(struct vme_conn *c, int opcode, const char *p, size_t len,
 		if (req.nstreams <= 0)
 			vme_attached(c, opcode);
 		else {
-			vme_command_keep(c, opcode, p, len);
-			vme_ask_mint(c, (uint32_t)req.nstreams);
+			if (vme_conn_hold(c, opcode, p, len) == 0)
+				vme_ask_mint(c, (uint32_t)req.nstreams);
 		}
 	} else if (strlen(req.id) > MSG_ID_MAX)
 		vme_conn_fail(c, opcode, "unknown containerID: %s", req.id);
-	else {
-		vme_command_keep(c, opcode, p, len);
+	else if (vme_conn_hold(c, opcode, p, len) == 0)
 		vme_ask(c, MSG_ASK_ID, req.id);
-	}
 	req_vm_free(&req);
 }
 
@@ -228,10 +214,8 @@ vme_unregister(struct vme_conn *c, const char *p, size_t len)
 	if (strlen(req.id) > MSG_ID_MAX)
 		vme_conn_fail(c, FRM_UNREGISTERVM, "unknown containerID: %s",
 		    req.id);
-	else {
-		vme_command_keep(c, FRM_UNREGISTERVM, p, len);
+	else if (vme_conn_hold(c, FRM_UNREGISTERVM, p, len) == 0)
 		vme_ask(c, MSG_ASK_UNREGISTER, req.id);
-	}
 	req_vm_free(&req);
 }
 
@@ -331,9 +315,9 @@ vme_hyper(struct vme_conn *c, const char *p, size_t len)
 		peer_log(LOGL_INFO, c->client,
 		    "hyper(cmd=\"%s\", data=\"<%zu bytes>\")", req.name,
 		    req.data.len);
-	if (vme_hyper_tokens(c, &req, &s) == 0) {
-		vme_command_keep(c, FRM_HYPER, p, len);
-		if (s != NULL && s->conn == NULL) {
+	if (vme_hyper_tokens(c, &req, &s) == 0 &&
+	    vme_conn_hold(c, FRM_HYPER, p, len) == 0) {
+		if (s != NULL && s->conn == NULL && env->state == VME_UP) {
 			peer_log(LOGL_INFO, c->client,
 			    "waiting for shim to register itself with token");
 			vme_session_wait(s, c);
@@ -394,7 +378,8 @@ vme_hyper_remember(struct vme_session *s, struct json_slice data)
 	char			 err[JSON_ERRMAX];
 	json_t			*value;
 
-	if (json_find(data, "id", &id) == 0 ||
+	/* One that is longer fits no command. */
+	if (json_find(data, "id", &id) == 0 || id.len > HYP_MESSAGE_MAX ||
 	    (value = json_parse(id.p, id.len, err)) == NULL)
 		return;
 	if (json_is_string(value)) {
@@ -554,10 +539,8 @@ vme_connect_shim(struct vme_conn *c, const char *p, size_t len, int fresh)
 	else if (fresh)
 		vme_conn_fail(c, FRM_CONNECTSHIM, "vm: unknown token %s",
 		    token);
-	else {
-		vme_command_keep(c, FRM_CONNECTSHIM, p, len);
+	else if (vme_conn_hold(c, FRM_CONNECTSHIM, p, len) == 0)
 		vme_ask(c, MSG_ASK_TOKEN, token);
-	}
 	free(token);
 }
 
@@ -618,9 +601,8 @@ vme_signal(struct vme_conn *c, const char *p, size_t len)
 		vme_signal_go(c, &req);
 	else if (vme_is_kill(req.signo))
 		vme_signal_unstarted(c);
-	else {
+	else if (vme_conn_hold(c, FRM_SIGNAL, p, len) == 0) {
 		peer_log(LOGL_INFO, c->client, "waiting for process to start");
-		vme_command_keep(c, FRM_SIGNAL, p, len);
 		vme_session_wait(c->session, c);
 		vme_conn_wait(c, VME_WAIT_PROCESS,
 		    env->conf.timeouts.process);

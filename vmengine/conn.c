@@ -31,6 +31,7 @@ static void	vme_conn_keep(struct vme_conn *, const uint8_t *, size_t);
 static void	vme_conn_ended(struct vme_conn *);
 static void	vme_conn_lookahead(struct vme_conn *);
 static void	vme_conn_free(struct vme_conn *);
+static void	vme_conn_broken(struct vme_conn *, int, int);
 static size_t	vme_frame_start(const uint8_t *, size_t, size_t);
 
 static int
@@ -89,6 +90,8 @@ vme_conn_close(struct vme_conn *c)
 	vme_session_unwait(c);
 	vme_tty_unwait(c);
 	vme_session_left(c);
+	if (c->closing)
+		env->nclosing--;
 	imsgev_send(&env->frontend, MSG_CONN_CLOSED, -1,
 	    msg_u32_encode(c->connid));
 	vme_conn_wake(c);
@@ -102,10 +105,11 @@ vme_conn_free(struct vme_conn *c)
 
 	while ((ch = TAILQ_FIRST(&c->out)) != NULL) {
 		TAILQ_REMOVE(&c->out, ch, entry);
-		free(ch);
+		vme_chunk_free(ch);
 	}
+	env->inbytes -= c->insize;
 	free(c->in);
-	free(c->req);
+	vme_conn_release(c);
 	free(c->tokens);
 	free(c);
 }
@@ -117,11 +121,12 @@ vme_conn_drain(struct vme_conn *c)
 
 	if (c->dead || c->closing)
 		return;
-	if (TAILQ_EMPTY(&c->out)) {
+	if (TAILQ_EMPTY(&c->out) || c->broken) {
 		vme_conn_close(c);
 		return;
 	}
 	c->closing = 1;
+	env->nclosing++;
 	evtimer_add(&c->timer, &tv);
 	vme_conn_update(c);
 }
@@ -203,8 +208,7 @@ vme_conn_done(struct vme_conn *c)
 	if (!c->closing)
 		evtimer_del(&c->timer);
 	vme_session_unwait(c);
-	free(c->req);
-	c->req = NULL;
+	vme_conn_release(c);
 	free(c->tokens);
 	c->tokens = NULL;
 	c->ntokens = 0;
@@ -235,11 +239,11 @@ vme_conn_update(struct vme_conn *c)
 	if (c->dead)
 		return;
 	want = 0;
-	if (!c->eof && !c->closing && ((c->wait == VME_IDLE &&
-	    c->replylen <= VME_OUT_MAX) || (c->wait == VME_WAIT_STDIN &&
+	if (!c->eof && !c->closing && c->replylen <= VME_REPLY_MAX &&
+	    (c->wait == VME_IDLE || (c->wait == VME_WAIT_STDIN &&
 	    c->inlen - c->inoff < VME_LOOKAHEAD)))
 		want |= EV_READ;
-	if (!TAILQ_EMPTY(&c->out))
+	if (!TAILQ_EMPTY(&c->out) && !c->broken)
 		want |= EV_WRITE;
 	if (want == c->ev_flags)
 		return;
@@ -297,6 +301,8 @@ vme_conn_read(struct vme_conn *c)
 	if (c->dead)
 		return;
 	vme_conn_keep(c, buf + used, (size_t)n - used);
+	if (c->dead)
+		return;
 	if (c->wait == VME_WAIT_STDIN)
 		vme_conn_lookahead(c);
 	else
@@ -321,6 +327,12 @@ vme_conn_keep(struct vme_conn *c, const uint8_t *p, size_t len)
 	if (need > c->insize) {
 		size = c->insize > 0 && need < c->insize * 2 ?
 		    c->insize * 2 : need;
+		if (size > VME_IN_SMALL &&
+		    env->inbytes + size - c->insize > VME_IN_TOTAL) {
+			vme_conn_error(c, "no room for %zu bytes", size);
+			return;
+		}
+		env->inbytes += size - c->insize;
 		if ((in = realloc(c->in, size)) == NULL)
 			fatal("%s", __func__);
 		c->in = in;
@@ -363,12 +375,16 @@ vme_conn_process(struct vme_conn *c)
 		if (c->dead)
 			return;
 		if (c->inoff == c->inlen) {
+			env->inbytes -= c->insize;
 			free(c->in);
 			c->in = NULL;
 			c->inoff = c->inlen = c->insize = 0;
 		}
 	}
-	if (c->eof && c->wait == VME_IDLE && c->replylen <= VME_OUT_MAX)
+	if (c->wait == VME_WAIT_STDIN)
+		vme_conn_lookahead(c);
+	else if (c->eof && c->wait == VME_IDLE &&
+	    c->replylen <= VME_REPLY_MAX)
 		vme_conn_ended(c);
 }
 
@@ -401,7 +417,7 @@ vme_conn_frames(struct vme_conn *c, uint8_t *p, size_t len)
 
 	off = 0;
 	while (!c->dead && !c->closing && c->wait == VME_IDLE &&
-	    c->replylen <= VME_OUT_MAX && len - off >= FRM_HEADER_SIZE) {
+	    c->replylen <= VME_REPLY_MAX && len - off >= FRM_HEADER_SIZE) {
 		if ((e = frm_decode(p + off, &h)) != FRM_OK) {
 			frm_strerror(e, &h, text, sizeof(text));
 			vme_conn_error(c, "%s", text);
@@ -484,7 +500,11 @@ vme_conn_lookahead(struct vme_conn *c)
 	uint8_t			*p;
 	size_t			 off, total;
 
-	for (off = c->inoff; c->inlen - off >= FRM_HEADER_SIZE; off += total) {
+	/* Once the process was started, all take their turn. */
+	if (c->session == NULL || c->session->started)
+		return;
+	for (off = c->inoff; c->inlen - off >= FRM_HEADER_SIZE &&
+	    c->replylen <= VME_REPLY_MAX; off += total) {
 		p = c->in + off;
 		if (frm_decode(p, &h) != FRM_OK)
 			break;
@@ -507,6 +527,32 @@ vme_conn_lookahead(struct vme_conn *c)
 		vme_conn_close(c);
 }
 
+int
+vme_conn_hold(struct vme_conn *c, int opcode, const char *p, size_t len)
+{
+	vme_conn_release(c);
+	if (len > VME_IN_SMALL && env->inbytes + len > VME_IN_TOTAL) {
+		vme_conn_fail(c, opcode, "no room for %zu bytes", len);
+		return (-1);
+	}
+	env->inbytes += len;
+	c->req = vme_malloc(len + 1);
+	memcpy(c->req, p, len);
+	c->req[len] = '\0';
+	c->reqlen = len;
+	c->opcode = opcode;
+	return (0);
+}
+
+void
+vme_conn_release(struct vme_conn *c)
+{
+	env->inbytes -= c->reqlen;
+	free(c->req);
+	c->req = NULL;
+	c->reqlen = 0;
+}
+
 /*
  * Towards the client
  */
@@ -523,7 +569,21 @@ vme_chunk_new(const uint8_t *p, size_t len, int stream,
 	ch->off = 0;
 	ch->len = len;
 	memcpy(ch->data, p, len);
+	if (stream)
+		env->outbytes += len;
+	else
+		env->replybytes += len;
 	return (ch);
+}
+
+void
+vme_chunk_free(struct vme_chunk *ch)
+{
+	if (ch->stream)
+		env->outbytes -= ch->len;
+	else
+		env->replybytes -= ch->len;
+	free(ch);
 }
 
 /* The start of the frame that byte n belongs to; p starts with a frame. */
@@ -538,6 +598,19 @@ vme_frame_start(const uint8_t *p, size_t len, size_t n)
 	    frm_decode(p + off, &h) == FRM_OK && off + h.hdrlen + h.len <= n)
 		off += h.hdrlen + h.len;
 	return (off);
+}
+
+/* Forget the frames that went out, so that the cut one can be sent again. */
+void
+vme_chunk_rewind(struct vme_chunk *ch)
+{
+	size_t	 start;
+
+	start = vme_frame_start(ch->data, ch->len, ch->off);
+	ch->len -= start;
+	env->outbytes -= start;
+	memmove(ch->data, ch->data + start, ch->len);
+	ch->off = 0;
 }
 
 /*
@@ -557,8 +630,8 @@ vme_conn_send(struct vme_conn *c, const uint8_t *p, size_t len,
 		return;
 	stream = s != NULL;
 	n = 0;
-	error = 0;
-	if (TAILQ_EMPTY(&c->out)) {
+	error = c->broken ? EPIPE : 0;
+	if (TAILQ_EMPTY(&c->out) && !c->broken) {
 		do {
 			n = send(c->fd, p, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		} while (n == -1 && errno == EINTR);
@@ -569,6 +642,10 @@ vme_conn_send(struct vme_conn *c, const uint8_t *p, size_t len,
 		if ((size_t)n == len)
 			return;
 	}
+	if (!stream && env->replybytes + len > VME_REPLY_TOTAL) {
+		vme_conn_error(c, "no room for the replies it does not read");
+		return;
+	}
 	start = stream ? vme_frame_start(p, len, (size_t)n) : 0;
 	ch = vme_chunk_new(p + start, len - start, stream, s);
 	ch->off = (size_t)n - start;
@@ -577,14 +654,28 @@ vme_conn_send(struct vme_conn *c, const uint8_t *p, size_t len,
 		c->outlen += ch->len - ch->off;
 	else
 		c->replylen += ch->len - ch->off;
-	if (error != 0 && error != EAGAIN) {
-		if (stream)
-			peer_log(LOGL_ERROR, c->client,
-			    "error writing I/O data to client: %s",
-			    log_strerror(error));
+	if (error != 0 && error != EAGAIN)
+		vme_conn_broken(c, stream, error);
+	else
+		vme_conn_update(c);
+}
+
+/*
+ * The client takes nothing more.  Output is no reason to end before all it
+ * sent was read: a shim that is killed sends that as its last word.
+ */
+static void
+vme_conn_broken(struct vme_conn *c, int stream, int error)
+{
+	if (!stream || c->closing || c->replylen > VME_REPLY_MAX) {
 		vme_conn_close(c);
 		return;
 	}
+	if (!c->broken)
+		peer_log(LOGL_ERROR, c->client,
+		    "error writing I/O data to client: %s",
+		    log_strerror(error));
+	c->broken = 1;
 	vme_conn_update(c);
 }
 
@@ -602,7 +693,7 @@ vme_conn_flush(struct vme_conn *c)
 			if (errno == EINTR)
 				continue;
 			if (errno != EAGAIN)
-				vme_conn_close(c);
+				vme_conn_broken(c, ch->stream, errno);
 			break;
 		}
 		if (c->closing)
@@ -615,9 +706,9 @@ vme_conn_flush(struct vme_conn *c)
 		if (ch->off < ch->len)
 			break;
 		TAILQ_REMOVE(&c->out, ch, entry);
-		free(ch);
+		vme_chunk_free(ch);
 	}
-	if (c->dead)
+	if (c->dead || c->broken)
 		return;
 	if (c->closing && TAILQ_EMPTY(&c->out)) {
 		vme_conn_close(c);
@@ -626,7 +717,7 @@ vme_conn_flush(struct vme_conn *c)
 	if (c->outlen <= VME_OUT_MAX / 2)
 		vme_tty_resume();
 	if (c->wait == VME_IDLE && (c->in != NULL || c->eof) &&
-	    c->replylen <= VME_OUT_MAX)
+	    c->replylen <= VME_REPLY_MAX)
 		vme_conn_wake(c);
 }
 
@@ -657,6 +748,8 @@ vme_conn_fail(struct vme_conn *c, int opcode, const char *fmt, ...)
 	va_end(ap);
 	if (n == -1)
 		fatal("%s", __func__);
+	if (n > VME_TEXT_MAX)
+		text[VME_TEXT_MAX] = '\0';
 	frame = peer_error((enum frm_command)opcode, text, &framelen);
 	vme_conn_send(c, frame, framelen, NULL);
 	free(frame);

@@ -212,6 +212,7 @@ vme_ask(struct vme_conn *c, uint32_t type, const char *what)
 void
 vme_ask_mint(struct vme_conn *c, uint32_t n)
 {
+	free(c->tokens);
 	c->tokens = vme_malloc((size_t)n * TOKEN_SIZE);
 	c->ntokens = 0;
 	c->wanted = n;

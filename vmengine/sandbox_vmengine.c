@@ -15,8 +15,8 @@
 #include "sandbox.h"
 #include "sandbox_vmengine.h"
 
-/* Queues of one VM's clients are bounded; this is several times the sum. */
-#define VME_DATA_MAX	(UINT64_C(64) << 20)
+/* Queues of one VM's clients are bounded; this is well above their sum. */
+#define VME_DATA_MAX	(UINT64_C(512) << 20)
 
 #define VME_SOCK_FLAGS	((uint64_t)(SOCK_CLOEXEC | SOCK_NONBLOCK))
 

@@ -103,7 +103,7 @@ vme_session_free(struct vme_session *s)
 	}
 	while ((ch = TAILQ_FIRST(&s->away)) != NULL) {
 		TAILQ_REMOVE(&s->away, ch, entry);
-		free(ch);
+		vme_chunk_free(ch);
 	}
 	free(s->container);
 	free(s);
@@ -189,7 +189,7 @@ vme_session_keep(struct vme_session *s, struct vme_conn *c)
 			continue;
 		TAILQ_REMOVE(&c->out, ch, entry);
 		c->outlen -= ch->len - ch->off;
-		ch->off = 0;
+		vme_chunk_rewind(ch);
 		TAILQ_INSERT_TAIL(&s->away, ch, entry);
 		s->awaylen += ch->len;
 	}
@@ -222,20 +222,37 @@ vme_session_unwait(struct vme_conn *c)
 	c->waiting = NULL;
 }
 
+/*
+ * The reader has run bytes in hand for the session and asks for len more.
+ * When all queues together are full, one message at a time may still go to
+ * a shim that has read everything.
+ */
 int
-vme_session_room(struct vme_session *s, size_t len)
+vme_session_room(struct vme_session *s, size_t run, size_t len)
 {
 	size_t	 queued;
+	int	 full;
 
 	if (env->state == VME_LOST)
 		return (1);	/* the last bytes: see vme_tty_drain() */
-	if (s->conn != NULL)
+	full = env->outbytes > VME_OUT_TOTAL;
+	if (s->conn != NULL) {
 		queued = s->conn->outlen;
-	else if (s->claimed && !s->lossy)
+		if (queued == 0 && (run == 0 || !full))
+			return (1);
+	} else if (s->claimed && !s->lossy)
 		queued = s->awaylen;
 	else
 		return (1);
-	return (queued == 0 || queued + len <= VME_OUT_MAX);
+	return (!full && (queued == 0 || queued + run + len <= VME_OUT_MAX));
+}
+
+int
+vme_session_lossy(const struct vme_session *s, size_t len)
+{
+	return (s->conn == NULL && s->lossy &&
+	    (s->awaylen + len > VME_OUT_MAX ||
+	    env->outbytes > VME_OUT_TOTAL));
 }
 
 /* Whole frames for the session's shim, present or not. */
@@ -248,9 +265,6 @@ vme_session_output(struct vme_session *s, const uint8_t *p, size_t len)
 		vme_conn_send(s->conn, p, len, s);
 		return;
 	}
-	if (s->lossy && s->awaylen + len > VME_OUT_MAX &&
-	    len > FRM_HEADER_SIZE + 1)
-		return;		/* all but an exit status */
 	ch = vme_chunk_new(p, len, 1, s);
 	TAILQ_INSERT_TAIL(&s->away, ch, entry);
 	s->awaylen += len;

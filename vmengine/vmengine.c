@@ -93,6 +93,7 @@ main(int argc, char *argv[])
 	if (imsgev_init(&env->parent, SPAWN_CHANNEL_FD, vme_parent_table,
 	    VME_SETUP, vme_dispatch_parent, NULL) == -1)
 		fatal("channel");
+	env->parent.iev_queue_max = UINT32_MAX;
 	imsgev_send(&env->parent, MSG_SETUP_READY, -1, msg_u32_encode(layers));
 	event_dispatch();
 	vme_exit();
@@ -222,6 +223,7 @@ vme_commit(struct imsgev *iev, struct ibuf *b, int *fd)
 	if (imsgev_init(&env->frontend, env->peer_fd, vme_frontend_table,
 	    VME_READY, vme_frontend_ended, NULL) == -1)
 		fatal("frontend channel");
+	env->frontend.iev_queue_max = UINT32_MAX;
 	iev->iev_state = VME_READY;
 	env->state = VME_READY;
 	env->null_session = vme_session_new("", 1);
@@ -254,36 +256,46 @@ vme_lost(const char *why)
 		/* The registration fails, and with it this engine. */
 		imsgev_send(&env->frontend, MSG_VM_ERROR, -1,
 		    msg_text_encode(why));
-		env->unregistered = 1;
+		env->unregistered = env->told_lost = 1;
 	} else {
 		vme_tty_drain();
 		imsgev_signal(&env->frontend, MSG_VM_LOST);
-		imsgev_signal(&env->parent, MSG_VM_LOST);
 	}
 	if (evtimer_pending(&env->ready_timer, NULL))
 		evtimer_del(&env->ready_timer);
 	vme_ctl_close();
 	vme_tty_close();
 	vme_console_close();
+	env->nclosing++;		/* not done before the last one */
 	RB_FOREACH_SAFE(c, vme_conns, &env->conns, next) {
 		if (c->wait == VME_WAIT_SHIM || c->wait == VME_WAIT_PROCESS)
 			vme_conn_wake(c);
 		else if (c->is_shim)
 			vme_conn_drain(c);
 	}
+	env->nclosing--;
 	while ((s = RB_MIN(vme_seqs, &env->seqs)) != NULL)
 		vme_session_free(s);
 	env->null_session = NULL;
 	vme_check_done();
 }
 
-/* Unregistered and lost and nobody left: nothing more to do. */
+/*
+ * The parent may end us when it knows that the VM is lost, so the shims get
+ * what is queued for them first.  Unregistered as well and nobody left:
+ * nothing more to do.
+ */
 void
 vme_check_done(void)
 {
 	struct timeval	 now = { 0, 0 };
 
-	if (env->state == VME_LOST && env->unregistered && env->nconns == 0)
+	if (env->state != VME_LOST || env->nclosing > 0)
+		return;
+	if (!env->told_lost)
+		imsgev_signal(&env->parent, MSG_VM_LOST);
+	env->told_lost = 1;
+	if (env->unregistered && env->nconns == 0)
 		event_loopexit(&now);
 }
 

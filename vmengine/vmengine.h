@@ -27,6 +27,14 @@
 #include "request.h"
 
 #define VME_OUT_MAX	(256 * 1024)	/* stream bytes queued for one shim */
+#define VME_OUT_TOTAL	(64 * 1024 * 1024)	/* ditto for all of them */
+#define VME_REPLY_MAX	(16 * 1024)	/* unread replies of a client */
+#define VME_REPLY_TOTAL	(64 * 1024 * 1024)	/* queued for all clients */
+#define VME_AWAY_TIME	10000	/* ms the VM's output waits for a shim that
+				   went with a full queue */
+#define VME_TEXT_MAX	(16 * 1024)	/* bytes of one error text */
+#define VME_IN_SMALL	(16 * 1024)	/* of a request, for any client */
+#define VME_IN_TOTAL	(64 * 1024 * 1024)	/* all of them, beyond that */
 #define VME_READ_SIZE	(128 * 1024)	/* one read from a client */
 #define VME_READ_BLOCKED (16 * 1024)	/* ditto while the VM takes no stdin */
 #define VME_TTY_SIZE	(256 * 1024)	/* one read from the I/O channel */
@@ -75,11 +83,12 @@ struct vme_conn {
 	enum vme_wait		 wait;
 	int			 attached;
 	int			 is_shim;
-	int			 fresh;		/* next: the handed-over request */
+	int			 fresh;		/* next: what it came with */
 	int			 queued;	/* on the run queue */
 	int			 expired;	/* the wait's time is over */
 	int			 eof;
 	int			 closing;	/* drain, then close */
+	int			 broken;	/* takes no more output */
 	int			 dead;
 	LIST_HEAD(, vme_session) claims;	/* every token it holds */
 	struct vme_session	*session;	/* of the last token claimed */
@@ -104,7 +113,7 @@ struct vme_session {
 	RB_ENTRY(vme_session)	 token_entry;
 	RB_ENTRY(vme_session)	 seq_entry;
 	LIST_ENTRY(vme_session)	 claim_entry;
-	char			 token[TOKEN_SIZE];	/* "": the null session */
+	char			 token[TOKEN_SIZE];	/* "": null session */
 	uint64_t		 base;		/* stdio; stderr is base + 1 */
 	struct vme_conn		*conn;		/* the shim, if connected */
 	int			 claimed;	/* a shim has been here */
@@ -113,7 +122,7 @@ struct vme_session {
 	int			 exited;	/* status passed on */
 	int			 lossy;		/* shim away too long */
 	char			*container;	/* id for signals, or NULL */
-	struct vme_chunks	 away;		/* kept while there is no shim */
+	struct vme_chunks	 away;		/* kept without a shim */
 	size_t			 awaylen;
 	struct timeval		 left;		/* when the shim went */
 	struct vme_connq	 waiters;
@@ -134,10 +143,14 @@ struct vme_env {
 	struct msg_vm_conf	 conf;
 	enum vme_state		 state;
 	int			 unregistered;
-	int			 closing;
+	int			 told_lost;	/* the parent */
 	int			 ctl_fd, io_fd, console_fd, peer_fd;
 	struct vme_conns	 conns;
 	unsigned int		 nconns;
+	unsigned int		 nclosing;	/* of them, draining */
+	size_t			 inbytes;	/* kept of requests */
+	size_t			 outbytes;	/* in all chunks of streams */
+	size_t			 replybytes;	/* in all other chunks */
 	struct vme_tokens	 tokens;
 	struct vme_seqs		 seqs;
 	struct vme_session	*null_session;
@@ -183,6 +196,11 @@ void	 vme_conn_run(int, short, void *);
 void	 vme_conn_flush(struct vme_conn *);
 struct vme_chunk *vme_chunk_new(const uint8_t *, size_t, int stream,
 	    struct vme_session *);
+void	 vme_chunk_free(struct vme_chunk *);
+void	 vme_chunk_rewind(struct vme_chunk *);
+/* Keep a payload while the connection waits; -1: no room, client was told. */
+int	 vme_conn_hold(struct vme_conn *, int opcode, const char *, size_t);
+void	 vme_conn_release(struct vme_conn *);
 RB_PROTOTYPE(vme_conns, vme_conn, entry, vme_conn_cmp);
 
 /* command.c: frames of a client, one at a time */
@@ -204,7 +222,9 @@ void	 vme_session_started(struct vme_session *);
 void	 vme_session_wait(struct vme_session *, struct vme_conn *);
 void	 vme_session_unwait(struct vme_conn *);
 /* Room for len more stream bytes?  For the reader of the I/O channel. */
-int	 vme_session_room(struct vme_session *, size_t len);
+int	 vme_session_room(struct vme_session *, size_t run, size_t len);
+/* 1 if they are to be dropped instead: the shim is away for too long. */
+int	 vme_session_lossy(const struct vme_session *, size_t len);
 void	 vme_session_output(struct vme_session *, const uint8_t *, size_t);
 RB_PROTOTYPE(vme_tokens, vme_session, token_entry, vme_token_cmp);
 RB_PROTOTYPE(vme_seqs, vme_session, seq_entry, vme_seq_cmp);

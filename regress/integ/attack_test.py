@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
     "..", "lib"))
 from integ import *
 
-ENGINE_MAX = 64 * 1024		# KiB that an engine may ever have taken
+ENGINE_MAX = 160 * 1024		# KiB that an engine may ever have taken
 FRONTEND_MAX = 32 * 1024	# ditto, the frontend
 
 
@@ -286,7 +286,7 @@ def names(d):
 	vm, pid = engine_of(d, d.vm)
 	w = Witness(vm)
 	name = "n" * (MB - 1000)
-	c, tokens = vm.attach(200)
+	c, tokens = vm.attach(scaled(70))
 	for t in tokens:
 		c.hyper_send("newcontainer", {"id": name, "process": {}}, [t])
 		s = d.client()
@@ -315,11 +315,12 @@ def unfinished(d):
 @test("attack", "many clients that read no reply", daemon=QUIET)
 def many_floods(d):
 	many_files()
-	vm, pid = engine_of(d, lambda: d.vm(mode="echo"))
+	vm, pid = engine_of(d, d.vm)
 	w = Witness(vm)
-	bad = frame(COMMAND, HYPER, compact({"hyperName": "z" * 60000})) * 10
-	clients = [vm.attach()[0] for i in range(scaled(300))]
-	until_blocked(clients, bad)
+	vm.agent.mode = lambda agent, code, payload: agent.ack(b"R" * 150000)
+	ask = frame(COMMAND, HYPER, compact({"hyperName": "ping"})) * 10
+	clients = [vm.attach()[0] for i in range(scaled(400))]
+	until_blocked(clients, ask)
 	w.check()
 	d.bystander.check()
 	for c in clients:
@@ -328,7 +329,26 @@ def many_floods(d):
 	bounded(pid, ENGINE_MAX, "engine")
 
 
-@test("attack", "many shims that never read", daemon=QUIET)
+@test("attack", "replies of a megabyte that nobody reads", daemon=QUIET)
+def big_replies(d):
+	many_files()
+	vm, pid = engine_of(d, d.vm)
+	w = Witness(vm)
+	vm.agent.mode = lambda agent, code, payload: agent.ack(
+	    b"R" * (MB - 8)) if code == 16 else agent.ack()
+	clients = [vm.attach()[0] for i in range(200)]
+	for c in clients:
+		c.hyper_send("readfile")
+	w.check()
+	d.bystander.check()
+	bounded(pid, ENGINE_MAX, "engine")
+	for c in clients:
+		vanish(c)
+	w.check()
+
+
+@test("attack", "many shims that never read", daemon=dict(QUIET,
+    timeouts={"shim": "500ms"}))
 def never_read(d):
 	many_files()
 	vm, pid = engine_of(d, d.vm)

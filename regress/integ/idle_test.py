@@ -11,6 +11,7 @@ from integ import *
 
 SECONDS = 10
 PRIVATE_MAX = 1024	# KiB of an engine
+SHIMS = scaled(1000)	# each may cost 1 KiB
 
 
 def switches(d):
@@ -108,6 +109,7 @@ def idle(d):
 
 @test("idle", "memory of an engine at rest", daemon=QUIET, bystander=False)
 def memory(d):
+	many_files()
 	vm = d.vm()
 	at_rest(d)
 	try:
@@ -115,7 +117,7 @@ def memory(d):
 			note("%s: %d KiB private" % (status(p)["Name"],
 			    private_memory(p)))
 		first = private_memory(d.engines()[0])
-		shims = [vm.shim() for i in range(100)]
+		shims = [vm.shim() for i in range(SHIMS)]
 		for s in shims:
 			vm.agent.tty(s.base, b"x" * 100)
 			s.stdout(100)
@@ -123,11 +125,13 @@ def memory(d):
 		more = private_memory(d.engines()[0])
 	except PermissionError:
 		raise Skip("memory can be seen by root only")
-	note("ccp-vmengine: %d KiB private with 100 idle shims" % more)
+	note("ccp-vmengine: %d KiB private with %d idle shims" % (more,
+	    SHIMS))
 	if SANITIZED:
 		raise Skip("a sanitizer's own memory")
 	check(first < PRIVATE_MAX, "engine at rest: %d KiB" % first)
-	check(more - first < 100, "100 idle shims: %d KiB" % (more - first))
+	check(more - first < SHIMS, "%d idle shims: %d KiB" % (SHIMS,
+	    more - first))
 
 
 main()

@@ -147,6 +147,7 @@ def starting(d):
 	agent.wait_accept("io")
 	waiting = d.client()
 	waiting.cmd(ATTACH, {"containerId": "slow"})
+	wait_for(lambda: set(d.engines()) - before, "engine")
 	pid = (set(d.engines()) - before).pop()
 	os.kill(pid, signal.SIGKILL)
 	error_text(c.response(REGISTER))

@@ -338,10 +338,12 @@ def fd_count(pid):
 
 
 def child(d, word):
-	"""The pid of the one child whose name contains word."""
-	pids = [p for p, comm in d.children().items() if word in comm]
-	equal(len(pids), 1, "children with %s in their name" % word)
-	return pids[0]
+	"""The pid of the one child whose name contains word.  It may not
+	have that name yet when the socket is there already."""
+	def found():
+		return [p for p, comm in d.children().items() if word in comm]
+	wait_for(lambda: len(found()) == 1, "the one child named %s" % word)
+	return found()[0]
 
 
 def engine_of(d, make):

@@ -6,7 +6,7 @@
 
 set -eu
 cd "$(dirname "$0")/../.."
-. regress/lint/lib.sh
+. regress/lint/lint.subr
 need "manual pages" mandoc
 
 for page in man/*.[1-9]; do
@@ -17,13 +17,11 @@ for page in man/*.[1-9]; do
 	    >/dev/null | head -n 5)"
 done
 
-missing=
-for page in man/*.[1-9]; do
-	for ref in $(sed -n 's/^\.Xr \(cc[a-z-]*\) \([1-9]\).*/\1.\2/p' \
-	    "$page" | sort -u); do
-		[ -f "man/$ref" ] || missing="$missing$page: no $ref
-"
+verdict "manual pages refer to pages that exist" "$(for page in man/*.[1-9]
+do
+	sed -n 's/^\.Xr \(cc[a-z-]*\) \([1-9]\).*/\1.\2/p' "$page" | sort -u |
+	    while read -r ref; do
+		[ -f "man/$ref" ] || echo "$page: no $ref"
 	done
-done
-verdict "manual pages refer to pages that exist" "$missing"
+done)"
 exit "$lint_failed"

@@ -6,7 +6,7 @@
 
 set -eu
 cd "$(dirname "$0")/../.."
-. regress/lint/lib.sh
+. regress/lint/lint.subr
 need "the parent has no parsers" nm
 need "the parent has no parsers" readelf
 

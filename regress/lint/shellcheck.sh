@@ -5,14 +5,14 @@
 
 set -eu
 cd "$(dirname "$0")/../.."
-. regress/lint/lib.sh
+. regress/lint/lint.subr
 need "shell scripts" shellcheck
 
 for script in $(find . -name '*.sh' -not -path './build/*' | sort) .ci/run
 do
 	[ -f "$script" ] || continue
 	case $script in
-	./regress/lint/lib.sh)	sh=--shell=sh ;;
+	./regress/lint/lint.subr)	sh=--shell=sh ;;
 	*)			sh= ;;
 	esac
 	verdict "${script#./}" "$(shellcheck ${sh:+"$sh"} -x --source-path=. \

@@ -5,14 +5,14 @@
 
 set -eu
 cd "$(dirname "$0")/../.."
-. regress/lint/lib.sh
+. regress/lint/lint.subr
 
 # shellcheck disable=SC2046 # no name has blanks
 set -- $(sources)
 verdict "no line beyond column 80 in C" "$(for f; do
 	expand "$f" | awk -v f="$f" 'length > 80 { print f ":" NR ": " $0 }'
 done)"
-verdict "tabs indent C" "$(grep -nE '^ {5,}[^ ]|^ {8}' "$@" |
+verdict "tabs indent C" "$(grep -nP '^ {5,}[^ ]|^ {8}|^ +\t' "$@" |
     grep -vE '^[^:]*:[0-9]*: \*' || :)"
 verdict "C begins with the licence" "$(for f; do
 	head -n 1 "$f" | grep -qx '/\* SPDX-License-Identifier: ISC \*/' ||

@@ -5,7 +5,7 @@
 
 set -eu
 cd "$(dirname "$0")/../.."
-. regress/lint/lib.sh
+. regress/lint/lint.subr
 need "clang-tidy" clang-tidy
 
 for dir in common lib parent frontend vmengine ctl guest; do

@@ -413,7 +413,7 @@ def cap_log(d):
 	c.expect_closed(eof=True)
 
 
-@test("2.4", "stdin at the cap and one past it", shared=True)
+@test("2.4", "stdin at the cap and one past it", daemon=dict(level="info"))
 def cap_stdin(d):
 	vm = d.vm()
 	s = vm.shim()

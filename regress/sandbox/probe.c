@@ -378,7 +378,7 @@ look_child(const struct probe_profile *pr, int is_root)
 	CHECK(limit_is(pid, "Max locked memory", 0));
 	CHECK(limit_is(pid, "Max msgqueue size", 0));
 	if (!pivot)
-		CHECK(limit_is(pid, "Max data size", 64ULL << 20));
+		CHECK(limit_is(pid, "Max data size", 512ULL << 20));
 	if (is_root) {
 		CHECK(proc_is(pid, "CapBnd:", "0000000000000000"));
 		CHECK(proc_is(pid, "Uid:", "65534\t65534\t65534\t65534"));

@@ -102,7 +102,7 @@ allocate_too_much(void)
 {
 	void	*volatile p;
 
-	if ((p = malloc((size_t)80 << 20)) == NULL)
+	if ((p = malloc((size_t)600 << 20)) == NULL)
 		return (-1);
 	free(p);
 	return (0);

@@ -1,0 +1,67 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+#
+# The numbers in the manual are those in the sources: a limit that changes
+# must be changed here, and with it in the LIMITS of cc-proxy(8).
+
+set -eu
+cd "$(dirname "$0")/../.."
+. regress/lint/lint.subr
+
+# The value of a macro that is an arithmetic expression of numbers.
+value() {
+	text=$(sed -n "s/^#define[[:blank:]]*$2[[:blank:]]\{1,\}//p" "$1" |
+	    sed 's,/\*.*,,' | tr -d '[:blank:]')
+	[ -n "$text" ] || return 0
+	# Without $ it would have to be a number, not an expression.
+	# shellcheck disable=SC2004
+	echo "$(($text))"
+}
+
+wrong=$(while read -r file name want manual; do
+	have=$(value "$file" "$name")
+	[ "$have" = "$want" ] ||
+		echo "$file: $name is ${have:-missing}, not $want"
+	tr '\n' ' ' <man/cc-proxy.8 | grep -qF -e "$manual" ||
+		echo "cc-proxy(8) does not say: $manual"
+done <<-EOF
+	parent/parent.h PARENT_ENGINES_MAX 4096 .It 4096 virtual machines at
+	parent/parent.h PARENT_STARTS_MAX 16 .It 16 engines being started
+	parent/parent.h PARENT_STARTS_RATE 200 and 200 started in a second
+	parent/parent.h PARENT_READY_TIME 10 .It 10 s for a process to start
+	parent/parent.h PARENT_STOP_TIME 3 which get three seconds
+	common/msg.h MSG_ID_MAX 512 .It 512 bytes for an id
+	common/msg.h MSG_SUN_MAX 107 .It 107 bytes for the path
+	frontend/frontend.h FE_UNROUTED_MAX 4096 .It 4096 clients that no
+	frontend/frontend.h FE_UNROUTED_UID 2048 .It 2048 of them
+	frontend/frontend.h FE_REQUEST_TIME 60 .It 60 s for such a client
+	frontend/frontend.h FE_CLIENTS_VM 4096 .It 4096 clients of a virtual
+	frontend/frontend.h FE_UNACKED_MAX 8 .It 8 connections passed on
+	frontend/frontend.h FE_CONTROL_MAX 16 .It 16 clients of the control
+	frontend/frontend.h FE_TOKENS_VM 16384 .It 16384 tokens
+	frontend/frontend.h FE_TEXT_MAX 16384 .It 16 KiB for the text
+	common/frame.h FRM_UNROUTED_MAX 65536 .It 64 KiB for the payload
+	common/frame.h FRM_STDIN_MAX 65536 .It 64 KiB for the payload
+	common/frame.h FRM_PAYLOAD_MAX 1048576 .It 1 MiB for the payload
+	common/json.c JSON_DEPTH_MAX 1024 .It 1024 levels
+	common/json.c JSON_VALUES_MAX 65536 and 65536 values
+	common/request.h REQ_STREAMS_MAX 1024 .It 1024 tokens asked for
+	common/hyper.h HYP_MESSAGE_MAX 10240 .It 10240 bytes for a message
+	common/hyper.h HYP_RECV_MAX 1048576 .It 1 MiB for a message from
+	vmengine/vmengine.h VME_CLOSE_TIME 10 .It 10 s for a client
+	vmengine/vmengine.h VME_REPLY_MAX 16384 .It 16 KiB of responses
+	vmengine/vmengine.h VME_TEXT_MAX 16384 .It 16 KiB for the text
+	vmengine/vmengine.h VME_IN_TOTAL 67108864 .It 64 MiB of requests
+	vmengine/vmengine.h VME_IN_SMALL 16384 shorter than 16 KiB
+	vmengine/vmengine.h VME_INFLIGHT 64 .It 64 commands that
+	vmengine/vmengine.h VME_EARLY_MAX 16 .It 16 replies
+	vmengine/vmengine.h VME_OUT_MAX 262144 .It 256 KiB of output
+	vmengine/vmengine.h VME_OUT_TOTAL 67108864 .It 64 MiB of output
+	vmengine/vmengine.h VME_DRAIN_MAX 4194304 .It 4 MiB of output
+	common/imsgev.h IMSGEV_QUEUE_MAX 1024 .It 1024 messages queued
+	parent/logsink.c BUCKET_BURST 2000 .It 2000 log messages
+	parent/logsink.c BUCKET_RATE 1000 and 1000 a second
+EOF
+)
+verdict "the limits in the manual are those in the sources" "$wrong"
+exit "$lint_failed"
