@@ -11,6 +11,7 @@ LOCALSTATEDIR	?= /var
 DESTDIR		?=
 PROXYDIR	:= $(LIBEXECDIR)/clear-containers
 SOCKETDIR	:= $(LOCALSTATEDIR)/run/clear-containers
+SOCKETDIR1	:= $(LOCALSTATEDIR)/run/cc-oci-runtime
 
 V		?= 0
 Q		:= $(if $(filter 0,$(V)),@)
@@ -39,6 +40,7 @@ BASE	:= -std=gnu11 -g -D_GNU_SOURCE -DLIBBSD_OVERLAY \
 	   -isystem /usr/include/bsd -Icommon -Ilib -ffunction-sections \
 	   -fdata-sections -MMD -MP -DCCP_VERSION='"$(VERSION)"' \
 	   -DCCP_PROXYDIR='"$(PROXYDIR)"' -DCCP_SOCKETDIR='"$(SOCKETDIR)"' \
+	   -DCCP_SOCKETDIR1='"$(SOCKETDIR1)"' \
 	   -DCCP_SOCKETPATH='"$(SOCKETDIR)/proxy.sock"'
 ifdef SANITIZE
 CFLAGS	?= -O1 -fno-omit-frame-pointer
@@ -58,10 +60,10 @@ LIBS	:= -levent_core -ljansson -lseccomp -lbsd
 # One list per folder; the file with main() comes first.
 parent_SRCS	:= parent.c child.c flags.c listen.c vmopen.c engines.c ksm.c \
 		   logsink.c logfmt.c sandbox_parent.c
-frontend_SRCS	:= frontend.c accept.c handshake.c fe_request.c route.c \
+frontend_SRCS	:= frontend.c accept.c handshake.c fe_request.c fe_rpc.c route.c \
 		   handover.c control.c sandbox_frontend.c
 vmengine_SRCS	:= vmengine.c conn.c command.c session.c agent_ctl.c \
-		   agent_tty.c console.c handover.c sandbox_vmengine.c
+		   agent_tty.c console.c handover.c rpc.c rpc_io.c sandbox_vmengine.c
 ctl_SRCS	:= cc-proxyctl.c run.c session.c show.c term.c
 guest_SRCS	:= ccp-guest.c channel.c command.c container.c cred.c ctl.c \
 		   file.c job.c json.c mounts.c net.c pod.c process.c ps.c \

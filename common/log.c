@@ -22,7 +22,7 @@
 
 #include "log.h"
 
-#define LOG_WAIT	100	/* ms a warning waits for room, once */
+#define LOG_WAIT	100	/* ms a warning waits, once until there is room */
 
 static void	 log_ventry(enum log_level, int, const struct log_field *,
 		    const char *, va_list)
@@ -46,6 +46,7 @@ static const char *const log_names[] = {
 static enum log_level	 log_max = LOGL_WARN;
 static int		 log_fd = -1;
 static uint64_t		 log_dropped;
+static int		 log_stuck;	/* a warning waited in vain */
 static void		(*log_sink)(enum log_level, const char *,
 			    const struct log_field *);
 
@@ -258,20 +259,20 @@ log_send(enum log_level level, const char *msg, const struct log_field *fields)
 	uint8_t		 rec[LOG_RECORD_MAX];
 	ssize_t		 n;
 	size_t		 len;
-	int		 waited;
 
-	waited = 0;
 	len = log_encode(rec, sizeof(rec), level, msg, fields);
 	for (;;) {
 		n = send(log_fd, rec, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (n != -1)
+		if (n != -1) {
+			log_stuck = 0;
 			return (0);
+		}
 		if (errno == EINTR)
 			continue;
 		/* What matters is not lost behind a flood of what does not. */
-		if (errno != EAGAIN || level > LOGL_WARN || waited)
+		if (errno != EAGAIN || level > LOGL_WARN || log_stuck)
 			return (-1);
-		waited = 1;
+		log_stuck = 1;
 		pfd.fd = log_fd;
 		pfd.events = POLLOUT;
 		(void)poll(&pfd, 1, LOG_WAIT);

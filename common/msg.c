@@ -138,8 +138,9 @@ msg_vm_open_encode(const struct msg_vm_open *m)
 		return (NULL);
 	return (msg_close(b, ibuf_add_n32(b, m->vmid) == -1 ||
 	    ibuf_add_n32(b, m->uid) == -1 || ibuf_add_n32(b, m->gid) == -1 ||
-	    ibuf_add_n32(b, m->pid) == -1 || msg_add_str(b, m->id) == -1 ||
-	    msg_add_str(b, m->ctl) == -1 || msg_add_str(b, m->io) == -1 ||
+	    ibuf_add_n32(b, m->pid) == -1 ||
+	    ibuf_add_n8(b, (uint64_t)m->proto) == -1 ||
+	    msg_add_str(b, m->id) == -1 || msg_add_str(b, m->ctl) == -1 || msg_add_str(b, m->io) == -1 ||
 	    msg_add_str(b, m->console) == -1));
 }
 
@@ -150,6 +151,7 @@ msg_vm_open_decode(struct ibuf *b, struct msg_vm_open *m)
 	    ibuf_get_n32(b, &m->uid) == -1 ||
 	    ibuf_get_n32(b, &m->gid) == -1 ||
 	    ibuf_get_n32(b, &m->pid) == -1 ||
+	    msg_get_enum(b, &m->proto, MSG_PROTO_MAX) == -1 ||
 	    msg_get_str(b, m->id, sizeof(m->id)) == -1 ||
 	    msg_get_str(b, m->ctl, sizeof(m->ctl)) == -1 ||
 	    msg_get_str(b, m->io, sizeof(m->io)) == -1 ||
@@ -186,6 +188,7 @@ msg_vm_conf_encode(const struct msg_vm_conf *m)
 		return (NULL);
 	return (msg_close(b, ibuf_add_n32(b, m->vmid) == -1 ||
 	    ibuf_add_n8(b, (uint64_t)m->level) == -1 ||
+	    ibuf_add_n8(b, (uint64_t)m->proto) == -1 ||
 	    ibuf_add_n32(b, t->shim) == -1 ||
 	    ibuf_add_n32(b, t->process) == -1 ||
 	    ibuf_add_n32(b, t->stdin_) == -1 ||
@@ -202,6 +205,7 @@ msg_vm_conf_decode(struct ibuf *b, struct msg_vm_conf *m)
 
 	return (msg_end(b, ibuf_get_n32(b, &m->vmid) == -1 ||
 	    msg_get_enum(b, &m->level, 16) == -1 ||
+	    msg_get_enum(b, &m->proto, MSG_PROTO_MAX) == -1 ||
 	    ibuf_get_n32(b, &t->shim) == -1 ||
 	    ibuf_get_n32(b, &t->process) == -1 ||
 	    ibuf_get_n32(b, &t->stdin_) == -1 ||
@@ -224,7 +228,8 @@ msg_handover_encode(const struct msg_handover *m)
 	    ibuf_add_n32(b, m->uid) == -1 || ibuf_add_n32(b, m->gid) == -1 ||
 	    ibuf_add_n32(b, m->pid) == -1 ||
 	    ibuf_add_n32(b, m->reqlen) == -1 ||
-	    ibuf_add_n32(b, m->ntokens) == -1));
+	    ibuf_add_n32(b, m->ntokens) == -1 ||
+	    ibuf_add_n8(b, (uint64_t)m->proto) == -1));
 }
 
 int
@@ -236,7 +241,8 @@ msg_handover_decode(struct ibuf *b, struct msg_handover *m)
 	    ibuf_get_n32(b, &m->gid) == -1 ||
 	    ibuf_get_n32(b, &m->pid) == -1 ||
 	    ibuf_get_n32(b, &m->reqlen) == -1 ||
-	    ibuf_get_n32(b, &m->ntokens) == -1));
+	    ibuf_get_n32(b, &m->ntokens) == -1 ||
+	    msg_get_enum(b, &m->proto, MSG_PROTO_MAX) == -1));
 }
 
 struct ibuf *

@@ -49,8 +49,20 @@ struct msg_info {
 const struct msg_info *msg_info(uint32_t type);
 const char	*msg_name(uint32_t type);	/* "unknown" if none */
 
+/* What a client speaks, decided by the listener it came to. */
+enum msg_proto {
+	MSG_PROTO_3,		/* 3.x: frames */
+	MSG_PROTO_1,		/* 1.x: JSON requests, descriptors for I/O */
+	MSG_PROTO_MAX
+};
+
 /* SETUP_LISTEN */
-enum msg_listener { MSG_LISTEN_CLIENT, MSG_LISTEN_CONTROL };
+enum msg_listener {
+	MSG_LISTEN_CLIENT,	/* protocol 3.x */
+	MSG_LISTEN_CLIENT1,	/* protocol 1.x */
+	MSG_LISTEN_CONTROL,
+	MSG_LISTEN_MAX
+};
 
 /* SETUP_CONF: what the frontend must know. */
 struct msg_conf {
@@ -71,6 +83,7 @@ struct msg_timeouts {
 struct msg_vm_open {
 	uint32_t	 vmid;		/* never reused */
 	uint32_t	 uid, gid, pid;	/* of the peer that registers */
+	int		 proto;		/* enum msg_proto: ditto */
 	char		 id[MSG_ID_MAX + 1];
 	char		 ctl[MSG_SUN_MAX + 1];
 	char		 io[MSG_SUN_MAX + 1];
@@ -93,6 +106,7 @@ struct msg_vm_failed {
 struct msg_vm_conf {
 	uint32_t	 vmid;
 	int		 level;
+	int		 proto;		/* enum msg_proto it was registered by */
 	struct msg_timeouts timeouts;
 	char		 id[MSG_ID_MAX + 1];
 	char		 ctl[MSG_SUN_MAX + 1];	/* names the peer in errors */
@@ -105,6 +119,7 @@ struct msg_handover {
 	uint32_t	 uid, gid, pid;
 	uint32_t	 reqlen;	/* bytes that follow in CONN_REQUEST */
 	uint32_t	 ntokens;	/* tokens that follow in CONN_TOKENS */
+	int		 proto;		/* enum msg_proto */
 };
 
 enum msg_answer {	/* ASK_ANSWER */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frame.h"
 #include "reqfield.h"
 #include "rpc1.h"
 
@@ -64,7 +65,7 @@ rpc_request_free(struct rpc_request *req)
 }
 
 int
-rpc_vm_parse(struct rpc_vm *req, enum rpc_id id, struct json_slice data,
+rpc_vm_parse(struct req_vm *req, enum rpc_id id, struct json_slice data,
     char err[JSON_ERRMAX])
 {
 	static const char *const types[] = {
@@ -88,18 +89,18 @@ rpc_vm_parse(struct rpc_vm *req, enum rpc_id id, struct json_slice data,
 	return (0);
 
  fail:
-	rpc_vm_free(req);
+	req_vm_free(req);
 	return (-1);
 }
 
-void
-rpc_vm_free(struct rpc_vm *req)
+int
+rpc_vm_parse_as(struct req_vm *req, int opcode, const char *text, size_t len,
+    char err[JSON_ERRMAX])
 {
-	free(req->id);
-	free(req->ctl);
-	free(req->io);
-	free(req->console);
-	memset(req, 0, sizeof(*req));
+	struct json_slice	 data = { text, len };
+
+	return (rpc_vm_parse(req, opcode == FRM_REGISTERVM ? RPC_HELLO :
+	    opcode == FRM_ATTACHVM ? RPC_ATTACH : RPC_BYE, data, err));
 }
 
 int
@@ -194,4 +195,16 @@ rpc_reply(const char *error, const char *data, size_t *framelen)
 	free(escaped);
 	*framelen = RPC_HEADER_SIZE + len;
 	return (frame);
+}
+
+char *
+rpc_version_data(size_t *len)
+{
+	char	*data;
+	int	 n;
+
+	if ((n = asprintf(&data, "{\"version\":%d}", RPC_VERSION)) == -1)
+		return (NULL);
+	*len = (size_t)n;
+	return (data);
 }

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "json.h"
+#include "request.h"
 
 #define RPC_HEADER_SIZE	8
 #define RPC_BODY_MAX	(1024 * 1024)	/* of a request, bytes */
@@ -40,14 +41,6 @@ struct rpc_request {
 	struct json_slice data;		/* in the body; p NULL: none */
 };
 
-/* hello; attach and bye fill id only. Absent strings are "". */
-struct rpc_vm {
-	char		*id;		/* containerId */
-	char		*ctl;		/* ctlSerial */
-	char		*io;		/* ioSerial */
-	char		*console;
-};
-
 struct rpc_hyper {
 	char		*name;		/* hyperName */
 	struct json_slice data;		/* points into the body; verbatim */
@@ -66,9 +59,12 @@ int	 rpc_request_parse(struct rpc_request *, const char *, size_t,
 void	 rpc_request_free(struct rpc_request *);
 
 /* The payloads: 0 and to be freed, or -1 with the reply's error in err. */
-int	 rpc_vm_parse(struct rpc_vm *, enum rpc_id, struct json_slice data,
+/* hello; attach and bye: their id only.  To be freed with req_vm_free(). */
+int	 rpc_vm_parse(struct req_vm *, enum rpc_id, struct json_slice data,
 	    char err[JSON_ERRMAX]);
-void	 rpc_vm_free(struct rpc_vm *);
+/* The same by the command of 3.x: FRM_REGISTERVM for hello, and so on. */
+int	 rpc_vm_parse_as(struct req_vm *, int opcode, const char *, size_t,
+	    char err[JSON_ERRMAX]);
 int	 rpc_streams_parse(int64_t *nstreams, struct json_slice data,
 	    char err[JSON_ERRMAX]);
 int	 rpc_hyper_parse(struct rpc_hyper *, struct json_slice data,
@@ -82,5 +78,8 @@ void	 rpc_hyper_free(struct rpc_hyper *);
  * data: the text of a JSON object, or NULL.
  */
 uint8_t	*rpc_reply(const char *error, const char *data, size_t *framelen);
+
+/* The data of a successful hello or attach; malloc'd, NULL [ENOMEM]. */
+char	*rpc_version_data(size_t *len);
 
 #endif /* CCP_RPC1_H */

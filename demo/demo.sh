@@ -17,6 +17,7 @@ proxy=
 # Runs on every way out; what failed decides the exit status.
 cleanup() {
 	status=$?
+	set +e
 	trap - EXIT
 	trap '' HUP INT TERM
 	for pid in $proxy $guest; do

@@ -21,32 +21,47 @@ static void	fe_accept_resume(int, short, void *);
 static int	fe_accept_one(int);
 static void	fe_accept_failed(int);
 
-static struct event	 client_ev, control_ev, pause_timer;
+/* One for each listener, in the order of fe_accept_fd(). */
+static struct event	 events[3], pause_timer;
 static int		 paused;
+
+static int *
+fe_accept_fd(size_t i)
+{
+	int	*fds[] = {
+		&fenv->client_fd, &fenv->client1_fd, &fenv->control_fd
+	};
+
+	return (fds[i]);
+}
 
 void
 fe_accept_start(void)
 {
-	event_set(&client_ev, fenv->client_fd, EV_READ | EV_PERSIST,
-	    fe_accept, NULL);
-	event_add(&client_ev, NULL);
+	size_t	 i;
+
+	for (i = 0; i < 3; i++) {
+		event_set(&events[i], *fe_accept_fd(i), EV_READ | EV_PERSIST,
+		    fe_accept, NULL);
+		if (*fe_accept_fd(i) != -1)
+			event_add(&events[i], NULL);
+	}
 	evtimer_set(&pause_timer, fe_accept_resume, NULL);
-	if (fenv->control_fd == -1)
-		return;
-	event_set(&control_ev, fenv->control_fd, EV_READ | EV_PERSIST,
-	    fe_accept, NULL);
-	event_add(&control_ev, NULL);
 }
 
 void
 fe_accept_stop(void)
 {
-	if (fenv->client_fd == -1)
-		return;
-	event_del(&client_ev);
-	evtimer_del(&pause_timer);
-	close(fenv->client_fd);
-	fenv->client_fd = -1;
+	size_t	 i;
+
+	for (i = 0; i < 3; i++) {
+		if (*fe_accept_fd(i) == -1 || fe_accept_fd(i) ==
+		    &fenv->control_fd)
+			continue;
+		event_del(&events[i]);
+		close(*fe_accept_fd(i));
+		*fe_accept_fd(i) = -1;
+	}
 }
 
 static void
@@ -68,7 +83,7 @@ fe_accept_one(int listener)
 	socklen_t	 len;
 	int		 fd;
 
-	if (listener == fenv->client_fd &&
+	if (listener != fenv->control_fd &&
 	    fenv->nunrouted >= fenv->unrouted_max) {
 		fe_accept_failed(EMFILE);
 		return (-1);
@@ -88,7 +103,8 @@ fe_accept_one(int listener)
 	if (listener == fenv->control_fd)
 		fe_control_accept(fd);
 	else
-		fe_conn_new(fd, cred.uid, cred.gid, (uint32_t)cred.pid);
+		fe_conn_new(fd, listener == fenv->client1_fd ? MSG_PROTO_1 :
+		    MSG_PROTO_3, cred.uid, cred.gid, (uint32_t)cred.pid);
 	return (0);
 }
 
@@ -96,27 +112,29 @@ static void
 fe_accept_failed(int error)
 {
 	struct timeval	 tv = { FE_ACCEPT_PAUSE, 0 };
+	size_t		 i;
 
 	log_entry(fenv->conf.pod ? LOGL_INFO : LOGL_ERROR, NULL,
 	    "couldn't accept connection: %s", log_strerror(error));
 	if (paused)
 		return;
 	paused = 1;
-	event_del(&client_ev);
-	if (fenv->control_fd != -1)
-		event_del(&control_ev);
+	for (i = 0; i < 3; i++)
+		if (*fe_accept_fd(i) != -1)
+			event_del(&events[i]);
 	evtimer_add(&pause_timer, &tv);
 }
 
 static void
 fe_accept_resume(int fd, short event, void *arg)
 {
+	size_t	 i;
+
 	(void)fd;
 	(void)event;
 	(void)arg;
 	paused = 0;
-	if (fenv->client_fd != -1)
-		event_add(&client_ev, NULL);
-	if (fenv->control_fd != -1)
-		event_add(&control_ev, NULL);
+	for (i = 0; i < 3; i++)
+		if (*fe_accept_fd(i) != -1)
+			event_add(&events[i], NULL);
 }

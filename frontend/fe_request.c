@@ -10,18 +10,39 @@
 #include <string.h>
 
 #include "frontend.h"
+#include "rpc1.h"
 
-static void	fe_register(struct fe_conn *, const char *, size_t);
-static void	fe_attach(struct fe_conn *, const char *, size_t);
-static void	fe_unregister(struct fe_conn *, const char *, size_t);
+static const char *fe_payload(const struct fe_conn *);
+static int	fe_vm_parse(const struct fe_conn *, struct req_vm *, int,
+		    char [JSON_ERRMAX]);
 static void	fe_hyper(struct fe_conn *, const char *, size_t);
 static void	fe_connect_shim(struct fe_conn *, const char *, size_t);
 static void	fe_route(struct fe_conn *, struct fe_vm *);
 
+static const char *
+fe_payload(const struct fe_conn *c)
+{
+	return ((const char *)c->in + c->hdr.hdrlen);
+}
+
+/*
+ * The payload of hello is RegisterVM's without numIOStreams, those of attach
+ * and bye are a containerId; members of the others mean nothing there.
+ */
+static int
+fe_vm_parse(const struct fe_conn *c, struct req_vm *req, int opcode,
+    char err[JSON_ERRMAX])
+{
+	if (c->proto == MSG_PROTO_1)
+		return (rpc_vm_parse_as(req, opcode, fe_payload(c),
+		    c->hdr.len, err));
+	return (req_vm_parse(req, opcode, fe_payload(c), c->hdr.len, err));
+}
+
 void
 fe_request(struct fe_conn *c)
 {
-	const char	*p = (const char *)c->in + c->hdr.hdrlen;
+	const char	*p = fe_payload(c);
 	size_t		 len = c->hdr.len;
 
 	/* Nothing more is read before it is answered or passed on. */
@@ -29,13 +50,13 @@ fe_request(struct fe_conn *c)
 	fe_conn_update(c);
 	switch (c->hdr.opcode) {
 	case FRM_REGISTERVM:
-		fe_register(c, p, len);
+		fe_register(c);
 		break;
 	case FRM_ATTACHVM:
-		fe_attach(c, p, len);
+		fe_attach(c);
 		break;
 	case FRM_UNREGISTERVM:
-		fe_unregister(c, p, len);
+		fe_unregister(c);
 		break;
 	case FRM_HYPER:
 		fe_hyper(c, p, len);
@@ -50,19 +71,28 @@ fe_request(struct fe_conn *c)
 	}
 }
 
-static void
-fe_register(struct fe_conn *c, const char *p, size_t len)
+void
+fe_register(struct fe_conn *c)
 {
 	struct req_vm	 req;
+	struct fe_vm	*vm;
 	char		 err[JSON_ERRMAX];
 
-	if (req_vm_parse(&req, FRM_REGISTERVM, p, len, err) == -1) {
+	if (fe_vm_parse(c, &req, FRM_REGISTERVM, err) == -1) {
 		fe_conn_fail(c, FRM_REGISTERVM, "%s", err);
 		return;
 	}
+	if (c->proto == MSG_PROTO_1) {
+		/* A failed create of 1.x never says bye: its VM is dead. */
+		vm = fe_vm_by_id(req.id);
+		if (vm != NULL && vm->state == MSG_STATE_TOMB &&
+		    req.ctl[0] != '\0' && req.io[0] != '\0')
+			fe_unregistered(vm);
+	}
 	if (req.id[0] == '\0' || req.ctl[0] == '\0' || req.io[0] == '\0')
 		fe_conn_fail(c, FRM_REGISTERVM,
-		    "malformed RegisterVM command");
+		    "malformed %s command", c->proto == MSG_PROTO_1 ?
+		    "hello" : "RegisterVM");
 	else if (strlen(req.id) > MSG_ID_MAX)
 		fe_conn_fail(c, FRM_REGISTERVM,
 		    "containerId too long %zu (max %d)", strlen(req.id),
@@ -90,14 +120,14 @@ fe_register(struct fe_conn *c, const char *p, size_t len)
 	req_vm_free(&req);
 }
 
-static void
-fe_attach(struct fe_conn *c, const char *p, size_t len)
+void
+fe_attach(struct fe_conn *c)
 {
 	struct req_vm	 req;
 	struct fe_vm	*vm;
 	char		 err[JSON_ERRMAX];
 
-	if (req_vm_parse(&req, FRM_ATTACHVM, p, len, err) == -1) {
+	if (fe_vm_parse(c, &req, FRM_ATTACHVM, err) == -1) {
 		fe_conn_fail(c, FRM_ATTACHVM, "%s", err);
 		return;
 	}
@@ -129,14 +159,14 @@ fe_route(struct fe_conn *c, struct fe_vm *vm)
 		fe_handover(c, vm);
 }
 
-static void
-fe_unregister(struct fe_conn *c, const char *p, size_t len)
+void
+fe_unregister(struct fe_conn *c)
 {
 	struct req_vm	 req;
 	struct fe_vm	*vm;
 	char		 err[JSON_ERRMAX];
 
-	if (req_vm_parse(&req, FRM_UNREGISTERVM, p, len, err) == -1) {
+	if (fe_vm_parse(c, &req, FRM_UNREGISTERVM, err) == -1) {
 		fe_conn_fail(c, FRM_UNREGISTERVM, "%s", err);
 		return;
 	}
@@ -206,8 +236,7 @@ fe_request_failed(struct fe_conn *c, const char *why)
 		fe_conn_fail(c, c->hdr.opcode, "%s", why);
 		return;
 	}
-	if (req_vm_parse(&req, c->hdr.opcode,
-	    (const char *)c->in + c->hdr.hdrlen, c->hdr.len, err) == -1) {
+	if (fe_vm_parse(c, &req, c->hdr.opcode, err) == -1) {
 		fe_conn_fail(c, c->hdr.opcode, "%s", err);
 		return;
 	}
@@ -228,8 +257,7 @@ fe_request_tomb(struct fe_conn *c, struct fe_vm *vm)
 
 	if (c->hdr.opcode == FRM_CONNECTSHIM) {
 		/* Its token cannot be routed any more. */
-		fe_connect_shim(c, (const char *)c->in + c->hdr.hdrlen,
-		    c->hdr.len);
+		fe_connect_shim(c, fe_payload(c), c->hdr.len);
 		return;
 	}
 	if ((tokens = fe_token_mint(vm, c->ntokens)) == NULL) {
@@ -237,7 +265,11 @@ fe_request_tomb(struct fe_conn *c, struct fe_vm *vm)
 		return;
 	}
 	peer_log(LOGL_INFO, c->client, "AttachVM(containerId=%s)", vm->id);
-	payload = req_io_payload(fenv->conf.path, tokens, c->ntokens, &len);
+	if (c->proto == MSG_PROTO_1)
+		payload = rpc_version_data(&len);
+	else
+		payload = req_io_payload(fenv->conf.path, tokens, c->ntokens,
+		    &len);
 	if (payload == NULL)
 		fatal("%s", __func__);
 	c->dead = vm;

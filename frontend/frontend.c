@@ -71,7 +71,7 @@ main(int argc, char *argv[])
 	RB_INIT(&fenv->tokens);
 	RB_INIT(&fenv->ids);
 	RB_INIT(&fenv->vmids);
-	fenv->client_fd = fenv->control_fd = -1;
+	fenv->client_fd = fenv->client1_fd = fenv->control_fd = -1;
 	fenv->started = (uint64_t)time(NULL);
 	fenv->parent_pid = (uint32_t)getppid();
 	fenv->unrouted_max = nofile / 2 < FE_UNROUTED_MAX ?
@@ -122,9 +122,10 @@ fe_listen(struct imsgev *iev, struct ibuf *b, int *fd)
 	int	 which, *slot;
 
 	(void)iev;
-	if (msg_u8_decode(b, &which, MSG_LISTEN_CONTROL + 1) == -1)
+	if (msg_u8_decode(b, &which, MSG_LISTEN_MAX) == -1)
 		return (-1);
 	slot = which == MSG_LISTEN_CLIENT ? &fenv->client_fd :
+	    which == MSG_LISTEN_CLIENT1 ? &fenv->client1_fd :
 	    &fenv->control_fd;
 	if (*slot != -1)
 		return (-1);
@@ -138,7 +139,7 @@ fe_start(struct imsgev *iev, struct ibuf *b, int *fd)
 {
 	(void)b;
 	(void)fd;
-	if (fenv->client_fd == -1)
+	if (fenv->client_fd == -1 && fenv->client1_fd == -1)
 		return (-1);
 	iev->iev_state = FE_RUNNING;
 	fe_accept_start();

@@ -26,6 +26,7 @@
 #define FE_TEXT_MAX	(16 * 1024)	/* bytes of one error text */
 #define FE_TOKENS_VM	16384	/* live tokens of one VM */
 #define FE_UNACKED_MAX	8	/* hand-overs an engine has not confirmed */
+#define FE_RPC_TOTAL	(64 * 1024 * 1024)	/* bytes of requests of 1.x */
 #define FE_REQUEST_TIME	60	/* seconds for a request that was begun */
 #define FE_ACCEPT_PAUSE	1	/* seconds without descriptors */
 #define FE_CONTROL_MAX	16	/* administration clients */
@@ -53,7 +54,9 @@ struct fe_conn {
 	struct event		 timer;		/* half a request */
 	uint8_t			*in;		/* the frame, as it came */
 	size_t			 inlen, insize, want;
-	struct frm_header	 hdr;
+	int			 proto;		/* enum msg_proto */
+	struct frm_header	 hdr;		/* 1.x: offset, length, and the
+						   3.x command, of data */
 	uint8_t			*out;		/* rest of a response */
 	size_t			 outoff, outlen;
 	struct fe_vm		*vm;		/* parked for or routed to */
@@ -96,7 +99,8 @@ RB_HEAD(fe_vmids, fe_vm);
 struct fe_env {
 	struct imsgev		 parent;
 	struct msg_conf		 conf;
-	int			 client_fd, control_fd;
+	int			 client_fd, client1_fd, control_fd;
+	size_t			 inbytes;	/* of requests of 1.x */
 	struct fe_conns		 conns;
 	struct fe_tokens	 tokens;
 	struct fe_ids		 ids;
@@ -117,7 +121,9 @@ void	 fe_accept_start(void);
 void	 fe_accept_stop(void);		/* pod mode: no more clients */
 
 /* handshake.c: a connection until it is routed */
-void	 fe_conn_new(int fd, uint32_t uid, uint32_t gid, uint32_t pid);
+void	 fe_conn_new(int fd, int proto, uint32_t uid, uint32_t gid,
+	    uint32_t pid);
+void	 fe_conn_error(struct fe_conn *, const char *);
 void	 fe_conn_close(struct fe_conn *);
 void	 fe_conn_update(struct fe_conn *);
 void	 fe_conn_reply(struct fe_conn *, int opcode, const void *, size_t);
@@ -129,6 +135,13 @@ RB_PROTOTYPE(fe_conns, fe_conn, entry, fe_conn_cmp);
 
 /* fe_request.c: what a request asks for */
 void	 fe_request(struct fe_conn *);
+/* Of either protocol: the payload is at hdr. */
+void	 fe_register(struct fe_conn *);
+void	 fe_attach(struct fe_conn *);
+void	 fe_unregister(struct fe_conn *);
+
+/* fe_rpc.c: the same for a request of protocol 1.x */
+void	 fe_rpc(struct fe_conn *);
 /* Its registration failed because; NULL: the VM it waited for did. */
 void	 fe_request_failed(struct fe_conn *, const char *why);
 /* The VM it was parked for, or asks for, has lost its engine. */

@@ -70,6 +70,7 @@ fe_vm_open(struct fe_conn *c, const struct req_vm *req)
 	open.uid = c->uid;
 	open.gid = c->gid;
 	open.pid = c->pid;
+	open.proto = c->proto;
 	strlcpy(open.id, req->id, sizeof(open.id));
 	strlcpy(open.ctl, req->ctl, sizeof(open.ctl));
 	strlcpy(open.io, req->io, sizeof(open.io));
@@ -221,9 +222,12 @@ fe_engine_ended(struct imsgev *iev, enum imsgev_end end)
 	struct fe_vm	*vm = iev->iev_arg;
 	struct fe_conn	*c;
 
-	if (end == IMSGEV_VIOLATION)
+	if (end == IMSGEV_VIOLATION) {
 		log_warnx("engine of %s broke the protocol: %s", vm->id,
 		    iev->iev_why);
+		imsgev_send(&fenv->parent, MSG_VM_KILL, -1,
+		    msg_u32_encode(vm->vmid));
+	}
 	vm->has_engine = 0;
 	while ((c = LIST_FIRST(&vm->conns)) != NULL)
 		fe_conn_close(c);
@@ -294,6 +298,7 @@ fe_handover_now(struct fe_conn *c, struct fe_vm *vm)
 	h.pid = c->pid;
 	h.reqlen = (uint32_t)c->inlen;
 	h.ntokens = c->ntokens;
+	h.proto = c->proto;
 	imsgev_send(&vm->engine, MSG_CONN_HANDOVER, c->fd,
 	    msg_handover_encode(&h));
 	c->fd = -1;
@@ -309,6 +314,7 @@ fe_handover_now(struct fe_conn *c, struct fe_vm *vm)
 	free(tokens);
 
 	/* What stays is the record that the engine has it. */
+	fenv->inbytes -= c->insize - FRM_HEADER_SIZE;
 	free(c->in);
 	c->in = NULL;
 	c->state = FE_ROUTED;
@@ -382,7 +388,8 @@ fe_unregistered(struct fe_vm *vm)
 
 	fe_vm_unregister(vm);
 	fe_vm_check(vm);
-	if (fenv->conf.pod && fenv->client_fd != -1) {
+	if (fenv->conf.pod && (fenv->client_fd != -1 ||
+	    fenv->client1_fd != -1)) {
 		fe_accept_stop();
 		imsgev_signal(&fenv->parent, MSG_SETUP_UNLISTEN);
 	}

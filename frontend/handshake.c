@@ -17,17 +17,20 @@
 #include <unistd.h>
 
 #include "frontend.h"
+#include "rpc1.h"
 
 static void	fe_conn_event(int, short, void *);
 static void	fe_conn_timeout(int, short, void *);
 static int	fe_conn_read(struct fe_conn *);
 static void	fe_conn_ended(struct fe_conn *);
 static int	fe_conn_header(struct fe_conn *);
+static void	fe_conn_size(struct fe_conn *);
 static int	fe_conn_check(struct fe_conn *);
 static void	fe_conn_frame(struct fe_conn *);
 static int	fe_conn_flush(struct fe_conn *);
 static void	fe_conn_write(struct fe_conn *, uint8_t *, size_t);
-static void	fe_conn_error(struct fe_conn *, const char *);
+static int	fe_conn_header1(struct fe_conn *);
+static void	fe_conn_reply1(struct fe_conn *, const char *, const char *);
 static int	fe_uid_full(uint32_t);
 
 static int
@@ -55,7 +58,7 @@ fe_uid_full(uint32_t uid)
 }
 
 void
-fe_conn_new(int fd, uint32_t uid, uint32_t gid, uint32_t pid)
+fe_conn_new(int fd, int proto, uint32_t uid, uint32_t gid, uint32_t pid)
 {
 	struct fe_conn	*c;
 
@@ -75,10 +78,12 @@ fe_conn_new(int fd, uint32_t uid, uint32_t gid, uint32_t pid)
 	    RB_INSERT(fe_conns, &fenv->conns, c) != NULL);
 	c->client = fenv->naccepted;
 	c->fd = fd;
+	c->proto = proto;
 	c->uid = uid;
 	c->gid = gid;
 	c->pid = pid;
-	c->insize = c->want = FRM_HEADER_SIZE;
+	c->insize = FRM_HEADER_SIZE;
+	c->want = proto == MSG_PROTO_1 ? RPC_HEADER_SIZE : FRM_HEADER_SIZE;
 	evtimer_set(&c->timer, fe_conn_timeout, c);
 	fenv->nunrouted++;
 	peer_log(LOGL_INFO, c->client, "client connected");
@@ -100,6 +105,7 @@ fe_conn_close(struct fe_conn *c)
 		evtimer_del(&c->timer);
 		close(c->fd);
 		fenv->nunrouted--;
+		fenv->inbytes -= c->insize - FRM_HEADER_SIZE;
 	}
 	RB_REMOVE(fe_conns, &fenv->conns, c);
 	free(c->in);
@@ -151,7 +157,7 @@ fe_conn_event(int fd, short event, void *arg)
 	fe_conn_update(c);
 }
 
-static void
+void
 fe_conn_error(struct fe_conn *c, const char *why)
 {
 	peer_log(LOGL_ERROR, c->client, "error serving client: %s", why);
@@ -182,7 +188,8 @@ fe_conn_read(struct fe_conn *c)
 			evtimer_add(&c->timer, &tv);
 		return (0);
 	}
-	if (c->state == FE_HEADER && fe_conn_header(c) == -1)
+	if (c->state == FE_HEADER && (c->proto == MSG_PROTO_1 ?
+	    fe_conn_header1(c) : fe_conn_header(c)) == -1)
 		return (-1);
 	if (c->inlen < c->want) {
 		if (!evtimer_pending(&c->timer, NULL))
@@ -203,22 +210,50 @@ fe_conn_ended(struct fe_conn *c)
 		fe_conn_close(c);
 }
 
+/* Violations of 1.x are answered with the end of the connection. */
+static int
+fe_conn_header1(struct fe_conn *c)
+{
+	size_t	 len;
+
+	if (rpc_header_decode(c->in, &len) == -1) {
+		fe_conn_error(c, "rpc: bad header");
+		return (-1);
+	}
+	if (len > FRM_UNROUTED_MAX && fenv->inbytes + len > FE_RPC_TOTAL) {
+		fe_conn_error(c, "no room for the request");
+		return (-1);
+	}
+	c->hdr.hdrlen = RPC_HEADER_SIZE;
+	c->hdr.len = len;
+	fe_conn_size(c);
+	return (0);
+}
+
 static int
 fe_conn_header(struct fe_conn *c)
 {
-	uint8_t	*in;
-
 	if (fe_conn_check(c) == -1)
 		return (-1);
+	fe_conn_size(c);
+	return (0);
+}
+
+/* Make room for the frame whose header was read. */
+static void
+fe_conn_size(struct fe_conn *c)
+{
+	uint8_t	*in;
+
 	c->want = c->hdr.hdrlen + c->hdr.len;
 	if (c->want > c->insize) {
 		if ((in = realloc(c->in, c->want)) == NULL)
 			fatal("%s", __func__);
+		fenv->inbytes += c->want - c->insize;
 		c->in = in;
 		c->insize = c->want;
 	}
 	c->state = FE_REST;
-	return (0);
 }
 
 /* What the header alone tells; -1 if the connection was closed for it. */
@@ -256,6 +291,10 @@ fe_conn_frame(struct fe_conn *c)
 {
 	char	 err[JSON_ERRMAX];
 
+	if (c->proto == MSG_PROTO_1) {
+		fe_rpc(c);
+		return;
+	}
 	if (c->hdr.type == FRM_COMMAND) {
 		fe_request(c);
 		return;
@@ -275,9 +314,11 @@ fe_conn_next(struct fe_conn *c)
 
 	c->state = FE_HEADER;
 	c->inlen = 0;
-	c->want = FRM_HEADER_SIZE;
+	c->want = c->proto == MSG_PROTO_1 ? RPC_HEADER_SIZE :
+	    FRM_HEADER_SIZE;
 	if (c->insize > FRM_HEADER_SIZE &&
 	    (in = realloc(c->in, FRM_HEADER_SIZE)) != NULL) {
+		fenv->inbytes -= c->insize - FRM_HEADER_SIZE;
 		c->in = in;
 		c->insize = FRM_HEADER_SIZE;
 	}
@@ -337,6 +378,10 @@ fe_conn_reply(struct fe_conn *c, int opcode, const void *payload, size_t len)
 	uint8_t	*frame;
 	size_t	 framelen;
 
+	if (c->proto == MSG_PROTO_1) {
+		fe_conn_reply1(c, NULL, payload);
+		return;
+	}
 	frame = peer_response((enum frm_command)opcode, payload, len,
 	    &framelen);
 	fe_conn_write(c, frame, framelen);
@@ -359,8 +404,26 @@ fe_conn_fail(struct fe_conn *c, int opcode, const char *fmt, ...)
 		fatal("%s", __func__);
 	if (n > FE_TEXT_MAX)
 		text[FE_TEXT_MAX] = '\0';
+	if (c->proto == MSG_PROTO_1) {
+		fe_conn_reply1(c, text, NULL);
+		free(text);
+		return;
+	}
 	frame = peer_error((enum frm_command)opcode, text, &framelen);
 	free(text);
 	fe_conn_write(c, frame, framelen);
+	fe_conn_next(c);
+}
+
+/* data: the text of an object. */
+static void
+fe_conn_reply1(struct fe_conn *c, const char *error, const char *data)
+{
+	uint8_t	*frame;
+	size_t	 len;
+
+	if ((frame = rpc_reply(error, data, &len)) == NULL)
+		fatal("%s", __func__);
+	fe_conn_write(c, frame, len);
 	fe_conn_next(c);
 }

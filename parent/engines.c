@@ -37,6 +37,7 @@ struct engine {
 	enum engine_state	 state;
 	struct event		 timer;
 	struct timeval		 deadline;	/* of the connects */
+	struct timeval		 late;		/* ditto, no socket there */
 	int			 ctl, io, console;
 	int			 peer;		/* the frontend's end */
 	int			 lost;
@@ -128,6 +129,8 @@ engine_next(void)
 		TAILQ_REMOVE(&waiting, e, queue_entry);
 		e->state = ENGINE_CONNECTING;
 		gettimeofday(&e->deadline, NULL);
+		e->late = e->deadline;
+		e->late.tv_sec += PARENT_DIAL_TIME;
 		e->deadline.tv_sec += penv->flags.fl_timeout[FLT_READY] / 1000
 		    + 1;
 		engine_connect(-1, 0, e);
@@ -152,12 +155,13 @@ engine_connect(int fd, short event, void *arg)
 	struct timeval	 now;
 	struct engine	*e = arg;
 	enum msg_step	 step;
+	int		 error;
 
 	(void)fd;
 	(void)event;
 	if (penv->stopping)
 		return;
-	if (penv->level == LOGL_DEBUG && e->open.console[0] != '\0' &&
+	if (penv->level == LOGL_DEBUG && penv->console && e->open.console[0] != '\0' &&
 	    e->console == -1) {
 		/* Only watched: no reason to fail. */
 		if ((e->console = vmopen_connect(e->open.console)) == -1)
@@ -172,11 +176,15 @@ engine_connect(int fd, short event, void *arg)
 			return;
 		}
 	}
+	error = errno;
 	gettimeofday(&now, NULL);
-	if (errno == EAGAIN && timercmp(&now, &e->deadline, <))
+	/* A 1.x runtime does not wait until its hypervisor listens. */
+	if ((error == EAGAIN && timercmp(&now, &e->deadline, <)) ||
+	    ((error == ENOENT || error == ECONNREFUSED) &&
+	    e->open.proto == MSG_PROTO_1 && timercmp(&now, &e->late, <)))
 		evtimer_add(&e->timer, &retry);
 	else
-		engine_failed(e, step, errno);
+		engine_failed(e, step, error);
 }
 
 static int
@@ -219,6 +227,7 @@ engine_config(struct engine *e)
 	memset(&conf, 0, sizeof(conf));
 	conf.vmid = e->open.vmid;
 	conf.level = penv->level;
+	conf.proto = e->open.proto;
 	conf.timeouts.shim = t[FLT_SHIM];
 	conf.timeouts.process = t[FLT_PROCESS];
 	conf.timeouts.stdin_ = t[FLT_STDIN];
@@ -380,6 +389,15 @@ engine_free(struct engine *e)
 	TAILQ_REMOVE(&engines, e, entry);
 	nengines--;
 	free(e);
+}
+
+void
+engines_kill_one(uint32_t vmid)
+{
+	struct engine	*e;
+
+	if ((e = engine_find(vmid)) != NULL)
+		child_kill(&e->child);
 }
 
 int

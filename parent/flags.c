@@ -24,12 +24,19 @@
 #define CCP_SOCKETDIR	"/var/run/clear-containers"
 #endif
 
+#ifndef CCP_SOCKETDIR1
+#define CCP_SOCKETDIR1	"/var/run/cc-oci-runtime"
+#endif
+
 #define SOCKET_PATH	CCP_SOCKETDIR "/proxy.sock"
+#define SOCKET_PATH_1	CCP_SOCKETDIR1 "/proxy.sock"
 #define SOCKET_PATH_MAX	107
 #define QUOTED_MAX	512
 
 enum flag_id {
 	FLAG_CONTROL_PATH,
+	FLAG_GLOG,
+	FLAG_GLOG_BOOL,
 	FLAG_KSM,
 	FLAG_LIBEXEC,
 	FLAG_LOG,
@@ -37,8 +44,10 @@ enum flag_id {
 	FLAG_PPROF_HOST,
 	FLAG_PPROF_PORT,
 	FLAG_SOCKET_PATH,
+	FLAG_SOCKET_PATH_1,
 	FLAG_TIMEOUT,
 	FLAG_URI,
+	FLAG_V,
 	FLAG_VERSION
 };
 
@@ -50,6 +59,8 @@ static const struct flag {
 	const char	*usage;
 	const char	*deflt;		/* as shown; NULL: not shown */
 } flag_table[] = {
+	{ "alsologtostderr", FLAG_GLOG_BOOL, NULL, "accepted and ignored",
+	    NULL },
 	{ "control-path", FLAG_CONTROL_PATH, "string",
 	    "path of the administration socket", NULL },
 	{ "ksm", FLAG_KSM, "value",
@@ -60,6 +71,10 @@ static const struct flag {
 	{ "log", FLAG_LOG, "string",
 	    "log messages above specified level: debug, info, warn, error, "
 	    "fatal or panic", "\"warn\"" },
+	{ "log_backtrace_at", FLAG_GLOG, "value", "accepted and ignored",
+	    NULL },
+	{ "log_dir", FLAG_GLOG, "string", "accepted and ignored", NULL },
+	{ "logtostderr", FLAG_GLOG_BOOL, NULL, "accepted and ignored", NULL },
 	{ "pprof", FLAG_PPROF, NULL, "accepted and ignored", NULL },
 	{ "pprof-host", FLAG_PPROF_HOST, "string",
 	    "accepted and ignored", "\"localhost\"" },
@@ -67,12 +82,20 @@ static const struct flag {
 	    "accepted and ignored", "6060" },
 	{ "socket-path", FLAG_SOCKET_PATH, "string",
 	    "specify path to socket file", NULL },
+	{ "socket-path-1", FLAG_SOCKET_PATH_1, "string",
+	    "path of the socket for clients of protocol 1.x", NULL },
+	{ "stderrthreshold", FLAG_GLOG, "value", "accepted and ignored",
+	    NULL },
 	{ "timeout", FLAG_TIMEOUT, "name=duration",
 	    "a deadline: shim, process, stdin, ready, agent, ksm-kick, "
 	    "ksm-standard or\n    \tksm-slow; may be repeated", NULL },
 	{ "uri", FLAG_URI, "string",
 	    "proxy socket URI; the daemon serves one pod", NULL },
-	{ "version", FLAG_VERSION, NULL, "show the version", NULL }
+	{ "v", FLAG_V, "value",
+	    "log level as a number: 0 warn, 1 info, 2 debug, 3 debug with "
+	    "consoles", NULL },
+	{ "version", FLAG_VERSION, NULL, "show the version", NULL },
+	{ "vmodule", FLAG_GLOG, "value", "accepted and ignored", NULL }
 };
 
 #define NFLAGS	(sizeof(flag_table) / sizeof(flag_table[0]))
@@ -91,10 +114,12 @@ static const struct {
 	[FLT_KSM_SLOW] = { "ksm-slow", 120000 }
 };
 
+static const char *socket_path(const char *, char *, size_t);
 static int	 parse_bool(const char *, int *);
 static int	 parse_uint(const char *, uint64_t *, const char **);
 static int	 duration_unit(const char *, uint64_t *);
 static int	 duration_term(const char **, uint64_t *);
+static int	 set_verbosity(struct flags *, const char *, const char **);
 static int	 set_ksm(struct flags *, const char *, char *, size_t);
 static int	 set_timeout(struct flags *, const char *, char *, size_t);
 static int	 set_value(struct flags *, const struct flag *, const char *,
@@ -272,6 +297,18 @@ set_timeout(struct flags *fl, const char *value, char *why, size_t size)
 	return (0);
 }
 
+/* The numbers of the 1.x daemon, any above 3 as well. */
+static int
+set_verbosity(struct flags *fl, const char *value, const char **why)
+{
+	uint64_t	 v;
+
+	if (parse_uint(value, &v, why) == -1)
+		return (-1);
+	fl->fl_verbosity = v > 3 ? 3 : (int)v;
+	return (0);
+}
+
 static int
 set_value(struct flags *fl, const struct flag *flag, const char *value,
     char *err, size_t size)
@@ -302,12 +339,21 @@ set_value(struct flags *fl, const struct flag *flag, const char *value,
 	case FLAG_SOCKET_PATH:
 		fl->fl_socket_path = value;
 		break;
+	case FLAG_SOCKET_PATH_1:
+		fl->fl_socket_path_1 = value;
+		break;
+	case FLAG_GLOG:
+		break;
+	case FLAG_V:
+		result = set_verbosity(fl, value, &why);
+		break;
 	case FLAG_TIMEOUT:
 		result = set_timeout(fl, value, text, sizeof(text));
 		break;
 	case FLAG_URI:
 		fl->fl_uri = value;
 		break;
+	case FLAG_GLOG_BOOL:
 	case FLAG_PPROF:
 	case FLAG_VERSION:
 	default:
@@ -338,7 +384,7 @@ set_bool(struct flags *fl, const struct flag *flag, const char *value,
 	}
 	if (flag->id == FLAG_VERSION)
 		fl->fl_version = v;
-	else
+	else if (flag->id == FLAG_PPROF)
 		fl->fl_pprof = v;
 	return (0);
 }
@@ -367,6 +413,8 @@ flags_parse(struct flags *fl, int argc, char **argv, char *err, size_t size)
 	memset(fl, 0, sizeof(*fl));
 	fl->fl_log = "warn";
 	fl->fl_socket_path = fl->fl_uri = fl->fl_control_path = "";
+	fl->fl_socket_path_1 = "";
+	fl->fl_verbosity = -1;
 	strlcpy(fl->fl_ksm, "auto", sizeof(fl->fl_ksm));
 	fl->fl_pprof_host = "localhost";
 	fl->fl_pprof_port = 6060;
@@ -450,10 +498,28 @@ flags_get(struct flags *fl, int argc, char **argv)
 }
 
 int
-flags_log_level(const struct flags *fl, const char *env, const char **name)
+flags_log_level(const struct flags *fl, const char *env, const char **name,
+    int *console)
 {
+	static const enum log_level levels[] = {
+		LOGL_WARN, LOGL_INFO, LOGL_DEBUG, LOGL_DEBUG
+	};
+	const char	*errstr;
+	int		 v = fl->fl_verbosity;
+
+	*console = 1;
 	*name = env != NULL && env[0] != '\0' ? env : fl->fl_log;
-	return (log_level_parse(*name));
+	if (*name == env && isdigit((unsigned char)env[0])) {
+		/* A number, as for the 1.x daemon: the flag wins. */
+		if (v == -1)
+			v = (int)strtonum(env, 0, INT32_MAX, &errstr);
+		*name = fl->fl_log;
+	} else if (*name == env)
+		v = -1;
+	if (v == -1)
+		return (log_level_parse(*name));
+	*console = v >= 3;
+	return (levels[v > 3 ? 3 : v]);
 }
 
 /* Only this prefix is special: everything else is a path as it stands. */
@@ -469,6 +535,22 @@ flags_socket_path(const struct flags *fl, char *err, size_t size)
 	}
 	if (fl->fl_socket_path[0] != '\0')
 		path = fl->fl_socket_path;
+	return (socket_path(path, err, size));
+}
+
+/* On by default only beside the default path, never where a pod asked. */
+const char *
+flags_socket_path_1(const struct flags *fl, char *err, size_t size)
+{
+	if (fl->fl_socket_path_1[0] != '\0')
+		return (socket_path(fl->fl_socket_path_1, err, size));
+	return (fl->fl_uri[0] == '\0' && fl->fl_socket_path[0] == '\0' ?
+	    SOCKET_PATH_1 : "");
+}
+
+static const char *
+socket_path(const char *path, char *err, size_t size)
+{
 	if (strlen(path) > SOCKET_PATH_MAX) {
 		snprintf(err, size, "socket path too long %zu (max %d)",
 		    strlen(path), SOCKET_PATH_MAX);

@@ -28,6 +28,8 @@ enum flags_timeout {
 struct flags {
 	const char	*fl_log;
 	const char	*fl_socket_path;
+	const char	*fl_socket_path_1;	/* protocol 1.x */
+	int		 fl_verbosity;	/* -v; -1: not given */
 	const char	*fl_uri;		/* not empty: pod mode */
 	char		 fl_ksm[16];
 	int		 fl_version;
@@ -55,16 +57,19 @@ void	 flags_get(struct flags *, int, char **);
 
 /*
  * The level that the environment's value (may be NULL) or else -log names;
- * -1 if it is none, and then *name is the word.
+ * -1 if it is none, and then *name is the word.  A number, there or with -v,
+ * counts as for the 1.x daemon.  *console: consoles are wanted at debug.
  */
 int	 flags_log_level(const struct flags *, const char *env,
-	    const char **name);
+	    const char **name, int *console);
 
 /*
  * The path of the listener's socket; NULL with the reason in err if it is
  * too long.
  */
 const char *flags_socket_path(const struct flags *, char *err, size_t);
+/* The same for clients of protocol 1.x; "" if there is to be none. */
+const char *flags_socket_path_1(const struct flags *, char *err, size_t);
 
 /* Go's duration syntax ("1m30s", "20ms", "0"), rounded up; 0 or -1. */
 int	 flags_duration(const char *, uint32_t *ms);

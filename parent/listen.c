@@ -21,23 +21,40 @@
 
 #define LISTEN_FDS_START	3
 
-static int	listen_activated(char *, size_t);
+#define LISTEN_NAME_1		"proxy1"	/* FileDescriptorName= */
+#define LISTEN_PATH_1		"cc-oci-runtime"
+
+static int	listen_activated(const char *, int [MSG_PROTO_MAX], char *,
+		    size_t);
+static int	listen_number(void);
+static int	listen_proto(int, const char *, const char *);
 static int	listen_mkdir(const char *, char *, size_t);
 static int	listen_path(const char *, mode_t, char *, size_t);
 
 int
-listen_client(const char *path, int *created, char *err, size_t errsize)
+listen_clients(const char *const paths[MSG_PROTO_MAX],
+    int fds[MSG_PROTO_MAX], int created[MSG_PROTO_MAX], char *err,
+    size_t errsize)
 {
-	int	 fd;
+	int	 i;
 
-	*created = 0;
-	if ((fd = listen_activated(err, errsize)) != -2)
-		return (fd);
-	if (listen_mkdir(path, err, errsize) == -1)
-		return (-1);
-	if ((fd = listen_path(path, 0660, err, errsize)) != -1)
-		*created = 1;
-	return (fd);
+	for (i = 0; i < MSG_PROTO_MAX; i++) {
+		fds[i] = -1;
+		created[i] = 0;
+	}
+	if (listen_number() > 0)
+		return (listen_activated(paths[MSG_PROTO_1], fds, err,
+		    errsize));
+	for (i = 0; i < MSG_PROTO_MAX; i++) {
+		if (paths[i][0] == '\0')
+			continue;
+		if (listen_mkdir(paths[i], err, errsize) == -1 ||
+		    (fds[i] = listen_path(paths[i], 0660, err,
+		    errsize)) == -1)
+			return (-1);
+		created[i] = 1;
+	}
+	return (0);
 }
 
 int
@@ -46,39 +63,78 @@ listen_control(const char *path, char *err, size_t errsize)
 	return (listen_path(path, 0600, err, errsize));
 }
 
-/*
- * sd_listen_fds(3)'s protocol.  -2: not activated; -1: an error in err.
- * The descriptor is moved out of the way of those a child is given.
- */
+/* sd_listen_fds(3)'s protocol; 0: not activated. */
 static int
-listen_activated(char *err, size_t errsize)
+listen_number(void)
 {
 	const char	*errstr, *pid, *fds;
-	int		 fd, n;
+	int		 n;
 
 	if ((pid = getenv("LISTEN_PID")) == NULL ||
 	    (fds = getenv("LISTEN_FDS")) == NULL)
-		return (-2);
+		return (0);
 	if ((pid_t)strtonum(pid, 1, INT32_MAX, &errstr) != getpid() ||
 	    errstr != NULL)
-		return (-2);
+		return (0);
 	n = (int)strtonum(fds, 1, INT32_MAX - LISTEN_FDS_START, &errstr);
-	if (errstr != NULL)
-		return (-2);
-	if (n > 1) {
-		snprintf(err, errsize, "too many activated sockets (%d)", n);
-		return (-1);
+	return (errstr != NULL ? 0 : n);
+}
+
+/*
+ * What the clients of an activated socket speak: by its name among those
+ * of LISTEN_FDNAMES, else by its path.
+ */
+static int
+listen_proto(int fd, const char *name, const char *path1)
+{
+	struct sockaddr_un	 sun;
+	socklen_t		 len;
+	size_t			 n;
+
+	if (name != NULL && (n = strcspn(name, ":")) > 0 &&
+	    strncmp(name, "unknown", n) != 0)
+		return (strncmp(name, LISTEN_NAME_1, n) == 0 &&
+		    n == strlen(LISTEN_NAME_1) ? MSG_PROTO_1 : MSG_PROTO_3);
+	memset(&sun, 0, sizeof(sun));
+	len = sizeof(sun) - 1;
+	if (getsockname(fd, (struct sockaddr *)&sun, &len) == -1)
+		return (MSG_PROTO_3);
+	return (strstr(sun.sun_path, LISTEN_PATH_1) != NULL ||
+	    (path1[0] != '\0' && strcmp(sun.sun_path, path1) == 0) ?
+	    MSG_PROTO_1 : MSG_PROTO_3);
+}
+
+/* The descriptors are moved out of the way of those a child is given. */
+static int
+listen_activated(const char *path1, int fds[MSG_PROTO_MAX], char *err,
+    size_t errsize)
+{
+	const char	*name;
+	int		 fd, i, n, proto;
+
+	name = getenv("LISTEN_FDNAMES");
+	if ((n = listen_number()) > MSG_PROTO_MAX)
+		goto many;
+	for (i = 0; i < n; i++) {
+		fd = fcntl(LISTEN_FDS_START + i, F_DUPFD_CLOEXEC, 10);
+		if (fd == -1 || fcntl(fd, F_SETFL, O_NONBLOCK) == -1) {
+			snprintf(err, errsize, "couldn't listen on socket: %s",
+			    log_strerror(errno));
+			return (-1);
+		}
+		proto = listen_proto(fd, name, path1);
+		if (fds[proto] != -1)
+			goto many;
+		fds[proto] = fd;
+		close(LISTEN_FDS_START + i);
+		if (name != NULL && (name = strchr(name, ':')) != NULL)
+			name++;
 	}
-	fd = fcntl(LISTEN_FDS_START, F_DUPFD_CLOEXEC, 10);
-	if (fd == -1 || fcntl(fd, F_SETFL, O_NONBLOCK) == -1) {
-		snprintf(err, errsize, "couldn't listen on socket: %s",
-		    log_strerror(errno));
-		if (fd != -1)
-			close(fd);
-		return (-1);
-	}
-	close(LISTEN_FDS_START);
-	return (fd);
+	return (0);
+
+ many:
+	snprintf(err, errsize, "too many activated sockets (%d)", n);
+	return (-1);
 }
 
 /* The directory of the socket and what is missing above it. */

@@ -31,7 +31,7 @@ static void	parent_log(void);
 static void	parent_init_failed(const char *);
 static void	parent_ids(void);
 static void	parent_nofile(void);
-static void	parent_listen(int *, int *);
+static void	parent_listen(int [MSG_PROTO_MAX], int *);
 static void	parent_frontend(void);
 static void	parent_ksm(void);
 static void	parent_signals(void);
@@ -41,6 +41,7 @@ static void	parent_stop_timeout(int, short, void *);
 static int	parent_ready(struct imsgev *, struct ibuf *, int *);
 static int	parent_vm_open(struct imsgev *, struct ibuf *, int *);
 static int	parent_vm_unregistered(struct imsgev *, struct ibuf *, int *);
+static int	parent_vm_kill(struct imsgev *, struct ibuf *, int *);
 static int	parent_unlisten(struct imsgev *, struct ibuf *, int *);
 
 /* Who sends: the frontend. */
@@ -48,6 +49,7 @@ static const struct imsgev_handler parent_table[] = {
 	{ MSG_SETUP_READY,	PARENT_STARTING,	parent_ready },
 	{ MSG_VM_OPEN,		PARENT_RUNNING,		parent_vm_open },
 	{ MSG_VM_UNREGISTERED,	PARENT_RUNNING,	parent_vm_unregistered },
+	{ MSG_VM_KILL,		PARENT_RUNNING,		parent_vm_kill },
 	{ MSG_SETUP_UNLISTEN,	PARENT_RUNNING,		parent_unlisten },
 	{ 0, 0, NULL }
 };
@@ -61,8 +63,7 @@ int
 main(int argc, char *argv[])
 {
 	char	 err[512];
-	const char *path;
-	int	 client_fd, control_fd;
+	int	 client_fds[MSG_PROTO_MAX], control_fd;
 
 	flags_get(&penv->flags, argc, argv);
 	penv->is_root = geteuid() == 0;
@@ -89,18 +90,23 @@ main(int argc, char *argv[])
 	if (penv->flags.fl_pprof)
 		log_warnx("-pprof is accepted and ignored");
 
-	if ((path = flags_socket_path(&penv->flags, err,
-	    sizeof(err))) == NULL) {
+	penv->paths[MSG_PROTO_3] = flags_socket_path(&penv->flags, err,
+	    sizeof(err));
+	if (penv->paths[MSG_PROTO_3] != NULL)
+		penv->paths[MSG_PROTO_1] = flags_socket_path_1(&penv->flags,
+		    err, sizeof(err));
+	if (penv->paths[MSG_PROTO_3] == NULL ||
+	    penv->paths[MSG_PROTO_1] == NULL) {
 		char	 text[600];
 
 		snprintf(text, sizeof(text),
 		    "couldn't get a valid socket path: %s", err);
 		parent_init_failed(text);
 	}
-	strlcpy(penv->path, path, sizeof(penv->path));
+	strlcpy(penv->path, penv->paths[MSG_PROTO_3], sizeof(penv->path));
 	parent_ids();
 	parent_nofile();
-	parent_listen(&client_fd, &control_fd);
+	parent_listen(client_fds, &control_fd);
 	parent_ksm();
 
 	event_init();
@@ -115,8 +121,13 @@ main(int argc, char *argv[])
 	parent_signals();
 	parent_sandbox(penv->is_root);
 
-	imsgev_send(&penv->frontend.iev, MSG_SETUP_LISTEN, client_fd,
-	    msg_u8_encode(MSG_LISTEN_CLIENT));
+	if (client_fds[MSG_PROTO_3] != -1)
+		imsgev_send(&penv->frontend.iev, MSG_SETUP_LISTEN,
+		    client_fds[MSG_PROTO_3], msg_u8_encode(MSG_LISTEN_CLIENT));
+	if (client_fds[MSG_PROTO_1] != -1)
+		imsgev_send(&penv->frontend.iev, MSG_SETUP_LISTEN,
+		    client_fds[MSG_PROTO_1],
+		    msg_u8_encode(MSG_LISTEN_CLIENT1));
 	if (control_fd != -1)
 		imsgev_send(&penv->frontend.iev, MSG_SETUP_LISTEN, control_fd,
 		    msg_u8_encode(MSG_LISTEN_CONTROL));
@@ -136,7 +147,7 @@ parent_log(void)
 	const char	*name;
 
 	penv->level = flags_log_level(&penv->flags,
-	    getenv("CC_PROXY_LOG_LEVEL"), &name);
+	    getenv("CC_PROXY_LOG_LEVEL"), &name, &penv->console);
 	log_init_sink(logsink_write,
 	    penv->level == -1 ? LOGL_WARN : (enum log_level)penv->level);
 	if (logsink_init(penv->pod) == -1)
@@ -208,23 +219,23 @@ parent_nofile(void)
 }
 
 static void
-parent_listen(int *client_fd, int *control_fd)
+parent_listen(int client_fds[MSG_PROTO_MAX], int *control_fd)
 {
 	char	 err[512];
-	int	 n;
+	int	 i, n;
 
-	*client_fd = listen_client(penv->path, &penv->created, err,
-	    sizeof(err));
-	if (*client_fd == -1)
+	if (listen_clients(penv->paths, client_fds, penv->created, err,
+	    sizeof(err)) == -1)
 		parent_init_failed(err);
-	if (penv->created)
-		log_info("listening on %s", penv->path);
+	for (i = 0; i < MSG_PROTO_MAX; i++)
+		if (penv->created[i])
+			log_info("listening on %s", penv->paths[i]);
 
 	*control_fd = -1;
 	if (penv->flags.fl_control_path[0] != '\0')
 		n = snprintf(penv->ctlpath, sizeof(penv->ctlpath), "%s",
 		    penv->flags.fl_control_path);
-	else if (!penv->pod && penv->created)
+	else if (!penv->pod && penv->created[MSG_PROTO_3])
 		n = snprintf(penv->ctlpath, sizeof(penv->ctlpath), "%s.ctl",
 		    penv->path);
 	else
@@ -359,15 +370,33 @@ parent_vm_unregistered(struct imsgev *iev, struct ibuf *b, int *fd)
 	return (0);
 }
 
+/* The frontend found that the engine breaks the protocol. */
+static int
+parent_vm_kill(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	uint32_t	 vmid;
+
+	(void)iev;
+	(void)fd;
+	if (msg_u32_decode(b, &vmid) == -1)
+		return (-1);
+	engines_kill_one(vmid);
+	return (0);
+}
+
 static int
 parent_unlisten(struct imsgev *iev, struct ibuf *b, int *fd)
 {
+	int	 i;
+
 	(void)iev;
 	(void)b;
 	(void)fd;
-	if (penv->created)
-		unlink(penv->path);
-	penv->created = 0;
+	for (i = 0; i < MSG_PROTO_MAX; i++) {
+		if (penv->created[i])
+			unlink(penv->paths[i]);
+		penv->created[i] = 0;
+	}
 	return (0);
 }
 

@@ -24,6 +24,7 @@
 #define PARENT_STARTS_MAX	16	/* engines being started at a time */
 #define PARENT_STARTS_RATE	200	/* engine starts a second */
 #define PARENT_READY_TIME	10	/* seconds a child has to get ready */
+#define PARENT_DIAL_TIME	1	/* seconds a 1.x VM's sockets may be late */
 #define PARENT_STOP_TIME	3	/* seconds a child has to stop */
 #define PARENT_USER_FRONTEND	"_ccproxy"
 #define PARENT_USER_ENGINE	"_ccengine"
@@ -50,9 +51,11 @@ struct parent_env {
 	int			 is_root;
 	int			 pod;
 	int			 level;
+	int			 console;	/* wanted at level debug */
 	char			 path[MSG_PATH_MAX + 1];
 	char			 ctlpath[MSG_PATH_MAX + 1];	/* "": none */
-	int			 created;	/* we made the socket at path */
+	const char		*paths[MSG_PROTO_MAX];
+	int			 created[MSG_PROTO_MAX];	/* by us */
 	struct ids		 frontend_ids, engine_ids;
 	int			 rootfd;	/* engines' empty root */
 	uint64_t		 nofile;
@@ -83,8 +86,14 @@ void	 child_kill(struct child *);
 void	 child_stop(struct child *);
 
 /* listen.c */
+/*
+ * The listeners for both protocols, made at the paths ("": none) or passed
+ * by systemd; -1 in fds: there is none.  0, or -1 with the reason in err.
+ */
+int	 listen_clients(const char *const paths[MSG_PROTO_MAX],
+	    int fds[MSG_PROTO_MAX], int created[MSG_PROTO_MAX], char *err,
+	    size_t);
 /* Returns the listener, or -1 with the reason in err. */
-int	 listen_client(const char *path, int *created, char *err, size_t);
 int	 listen_control(const char *path, char *err, size_t);
 
 /* vmopen.c */
@@ -102,5 +111,6 @@ int	 engines_alive(void);	/* engines whose VM is not lost */
 int	 engines_running(void);	/* engine processes */
 void	 engines_stop(void);
 void	 engines_kill(void);
+void	 engines_kill_one(uint32_t vmid);
 
 #endif /* CCP_PARENT_H */

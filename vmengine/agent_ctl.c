@@ -101,7 +101,8 @@ vme_ctl_close(void)
 	TAILQ_CONCAT(&ctl.waitq, &ctl.sendq, entry);
 	while ((t = TAILQ_FIRST(&ctl.waitq)) != NULL) {
 		TAILQ_REMOVE(&ctl.waitq, t, entry);
-		vme_ctl_finish(t, VME_NOREPLY, gone, sizeof(gone) - 1);
+		vme_ctl_finish(t, t->off == t->len ? VME_UNANSWERED :
+		    VME_NOREPLY, gone, sizeof(gone) - 1);
 	}
 	while ((e = TAILQ_FIRST(&ctl.early)) != NULL) {
 		TAILQ_REMOVE(&ctl.early, e, entry);
@@ -175,7 +176,10 @@ vme_ctl_write(int fd, short event, void *arg)
 	vme_ctl_send();
 }
 
-/* Each message in a write of its own: the agent wants its header whole. */
+/*
+ * Each message in a write of its own: the agent wants its header whole.
+ * The guests of 1.x times do not like the next command before the reply.
+ */
 static void
 vme_ctl_send(void)
 {
@@ -184,7 +188,8 @@ vme_ctl_send(void)
 	ssize_t			 n;
 
 	while (ctl.fd != -1 && (t = TAILQ_FIRST(&ctl.sendq)) != NULL &&
-	    ctl.inflight < VME_INFLIGHT) {
+	    ctl.inflight < (env->conf.proto == MSG_PROTO_1 ?
+	    1 : VME_INFLIGHT)) {
 		n = send(ctl.fd, t->msg + t->off, t->len - t->off,
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n == -1 && errno == EINTR)
@@ -328,7 +333,12 @@ vme_ctl_ready(uint32_t code, const uint8_t *p, size_t len)
 	}
 	if (len > MSG_TEXT_MAX / 2)
 		len = MSG_TEXT_MAX / 2;
-	if (code == HYP_ERROR)
+	if (env->conf.proto == MSG_PROTO_1 && code == HYP_ERROR)
+		n = asprintf(&text, "ERROR received from Hyperstart");
+	else if (env->conf.proto == MSG_PROTO_1)
+		n = asprintf(&text, "CMD ID received %u not matching "
+		    "expected %d", code, HYP_READY);
+	else if (code == HYP_ERROR)
 		n = asprintf(&text, "ERROR received from VM agent, "
 		    "control msg received : %.*s", (int)len,
 		    (const char *)p);

@@ -20,11 +20,11 @@
 #include "vmengine.h"
 
 /*
- * One write to the agent: three of the longest messages.  Up to 32 KiB the
- * kernel takes as a whole or not at all, so no message is ever cut, however
- * slow the agent reads.
+ * One write to the agent, or to a client of 1.x: three of the longest
+ * messages.  Up to 32 KiB the kernel takes as a whole or not at all, so no
+ * message is ever cut, however slow the other side reads.
  */
-#define VME_STDIN_WRITE	(3 * HYP_MESSAGE_MAX)
+#define VME_TTY_WRITE	(3 * HYP_MESSAGE_MAX)
 
 /* Frames for one session that lie back to back in the buffer. */
 struct vme_run {
@@ -58,6 +58,8 @@ static void	vme_tty_away(int, short, void *);
 static int	vme_tty_fill(void);
 static void	vme_tty_messages(void);
 static int	vme_tty_message(struct vme_run *, uint64_t, uint8_t *, size_t);
+static int	vme_tty_raw(struct vme_run *, struct vme_session *, uint64_t,
+		    uint8_t *, size_t);
 static void	vme_tty_flush(struct vme_run *);
 static void	vme_tty_append(struct vme_run *, struct vme_session *,
 		    uint8_t *, size_t);
@@ -226,13 +228,15 @@ vme_tty_message(struct vme_run *run, uint64_t seq, uint8_t *p, size_t len)
 	size_t			 total;
 	int			 opcode;
 
-	if (run->session != NULL && (seq == run->session->base ||
-	    seq == run->session->base + 1))
+	if (run->session != NULL && seq >= run->session->base &&
+	    seq - run->session->base < run->session->nseq)
 		s = run->session;
 	else if ((s = vme_session_by_seq(seq)) == NULL) {
 		vme_tty_stray("couldn't find client with seq number", seq);
 		return (0);
 	}
+	if (s->raw)
+		return (vme_tty_raw(run, s, seq, p, len));
 	if (s == env->null_session) {
 		vme_vmlog(LOGL_INFO, "io",
 		    "discarded %zu bytes of the null session", len);
@@ -268,6 +272,35 @@ vme_tty_message(struct vme_run *run, uint64_t seq, uint8_t *p, size_t len)
 		opcode = seq == s->base ? FRM_STDOUT : FRM_STDERR;
 		frm_encode(p, FRM_STREAM, opcode, 0, (uint32_t)len);
 	}
+	vme_tty_append(run, s, p, total);
+	return (0);
+}
+
+/*
+ * A session of protocol 1.x gets the messages as they are, ends and exit
+ * status included, but none that its shim would die of.
+ */
+static int
+vme_tty_raw(struct vme_run *run, struct vme_session *s, uint64_t seq,
+    uint8_t *p, size_t len)
+{
+	size_t	 total;
+
+	total = HYP_TTY_HEADER_SIZE + len;
+	if (total > HYP_MESSAGE_MAX)
+		return (0);
+	/* In pieces the kernel takes whole: a frame is read with one call. */
+	if (run->session == s && run->len + total > VME_TTY_WRITE)
+		vme_tty_flush(run);
+	if (!vme_session_room(s, run->session == s ? run->len : 0, total)) {
+		vme_tty_flush(run);
+		if (!vme_session_room(s, 0, total)) {
+			vme_tty_pause(s);
+			return (-1);
+		}
+	}
+	hyp_tty_encode(p, seq, len);
+	vme_tty_hexdump("<- writing to client", p + HYP_TTY_HEADER_SIZE, len);
 	vme_tty_append(run, s, p, total);
 	return (0);
 }
@@ -453,8 +486,8 @@ vme_tty_flush_out(void)
 	ssize_t	 n;
 
 	while (tty.outlen > 0) {
-		len = tty.outlen < VME_STDIN_WRITE ? tty.outlen :
-		    VME_STDIN_WRITE;
+		len = tty.outlen < VME_TTY_WRITE ? tty.outlen :
+		    VME_TTY_WRITE;
 		n = send(tty.fd, tty.out + tty.outoff, len,
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n == -1) {
@@ -497,7 +530,7 @@ vme_tty_stdin(struct vme_conn *c, uint8_t *p, size_t len)
 			break;
 		if (off > 0 && (h.hdrlen > FRM_HEADER_SIZE ||
 		    h.len > HYP_TTY_PAYLOAD_MAX ||
-		    off - start + total > VME_STDIN_WRITE))
+		    off - start + total > VME_TTY_WRITE))
 			break;
 		vme_tty_hexdump("-> writing to hyper", p + off + h.hdrlen,
 		    h.len);
@@ -558,4 +591,33 @@ vme_tty_split(uint64_t seq, const uint8_t *data, size_t len)
 	tty.outlen = (size_t)(p - tty.out);
 	if (vme_tty_flush_out() == 0 && tty.outlen > 0)
 		event_add(&tty.wev, NULL);
+}
+
+/* The headers are the agent's already; their lengths are made true. */
+size_t
+vme_tty_relay(struct vme_conn *c, uint8_t *p, size_t len)
+{
+	uint64_t	 seq;
+	size_t		 n, off, total;
+
+	for (off = 0; len - off >= HYP_TTY_HEADER_SIZE; off += total) {
+		if (hyp_tty_decode(p + off, &seq, &n) == -1 ||
+		    seq != c->session->base || n > FRM_STDIN_MAX)
+			break;
+		total = HYP_TTY_HEADER_SIZE + n;
+		if (len - off < total ||
+		    (off > 0 && (n > HYP_TTY_PAYLOAD_MAX ||
+		    off + total > VME_TTY_WRITE)))
+			break;
+		if (n > HYP_TTY_PAYLOAD_MAX) {
+			vme_tty_split(seq, p + HYP_TTY_HEADER_SIZE, n);
+			return (total);
+		}
+		hyp_tty_encode(p + off, seq, n);
+		vme_tty_hexdump("-> writing to hyper",
+		    p + off + HYP_TTY_HEADER_SIZE, n);
+	}
+	if (off > 0)
+		vme_tty_send(p, off);
+	return (off);
 }

@@ -10,11 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rpc1.h"
 #include "vmengine.h"
 
-static void	vme_attach(struct vme_conn *, int, const char *, size_t, int);
+static int	vme_vm_parse(struct vme_conn *, struct req_vm *, int,
+		    const char *, size_t, char [JSON_ERRMAX]);
 static void	vme_attached(struct vme_conn *, int);
-static void	vme_unregister(struct vme_conn *, const char *, size_t);
 static void	vme_hyper(struct vme_conn *, const char *, size_t);
 static void	vme_hyper_go(struct vme_conn *);
 static int	vme_hyper_tokens(struct vme_conn *, const struct req_hyper *,
@@ -140,14 +141,27 @@ vme_command_resume(struct vme_conn *c)
  * RegisterVM, AttachVM
  */
 
-static void
+/*
+ * The payload of hello is RegisterVM's without numIOStreams, those of attach
+ * and bye are a containerId; members of the others mean nothing there.
+ */
+static int
+vme_vm_parse(struct vme_conn *c, struct req_vm *req, int opcode,
+    const char *p, size_t len, char err[JSON_ERRMAX])
+{
+	if (c->proto == MSG_PROTO_1)
+		return (rpc_vm_parse_as(req, opcode, p, len, err));
+	return (req_vm_parse(req, opcode, p, len, err));
+}
+
+void
 vme_attach(struct vme_conn *c, int opcode, const char *p, size_t len,
     int fresh)
 {
 	struct req_vm	 req;
 	char		 err[JSON_ERRMAX];
 
-	if (req_vm_parse(&req, opcode, p, len, err) == -1) {
+	if (vme_vm_parse(c, &req, opcode, p, len, err) == -1) {
 		vme_conn_fail(c, opcode, "%s", err);
 		return;
 	}
@@ -159,7 +173,8 @@ vme_attach(struct vme_conn *c, int opcode, const char *p, size_t len,
 		vme_attached(c, opcode);
 	} else if (opcode == FRM_REGISTERVM && (req.id[0] == '\0' ||
 	    req.ctl[0] == '\0' || req.io[0] == '\0'))
-		vme_conn_fail(c, opcode, "malformed RegisterVM command");
+		vme_conn_fail(c, opcode, "malformed %s command",
+		    c->proto == MSG_PROTO_1 ? "hello" : "RegisterVM");
 	else if (req.nstreams > REQ_STREAMS_MAX)
 		vme_conn_fail(c, opcode, "too many I/O streams %lld (max %d)",
 		    (long long)req.nstreams, REQ_STREAMS_MAX);
@@ -188,10 +203,14 @@ vme_attached(struct vme_conn *c, int opcode)
 	size_t	 i, len;
 
 	for (i = 0; i < c->ntokens; i++, env->next_seq += 2)
-		if (vme_session_new(c->tokens[i], env->next_seq) == NULL)
+		if (vme_session_new(c->tokens[i], env->next_seq, 2) == NULL)
 			fatalx("%s: token minted twice", __func__);
 	c->attached = 1;
-	payload = req_io_payload(env->conf.path, c->tokens, c->ntokens, &len);
+	if (c->proto == MSG_PROTO_1)
+		payload = rpc_version_data(&len);
+	else
+		payload = req_io_payload(env->conf.path, c->tokens,
+		    c->ntokens, &len);
 	if (payload == NULL)
 		fatal("%s", __func__);
 	free(c->tokens);
@@ -201,13 +220,13 @@ vme_attached(struct vme_conn *c, int opcode)
 	free(payload);
 }
 
-static void
+void
 vme_unregister(struct vme_conn *c, const char *p, size_t len)
 {
 	struct req_vm	 req;
 	char		 err[JSON_ERRMAX];
 
-	if (req_vm_parse(&req, FRM_UNREGISTERVM, p, len, err) == -1) {
+	if (vme_vm_parse(c, &req, FRM_UNREGISTERVM, p, len, err) == -1) {
 		vme_conn_fail(c, FRM_UNREGISTERVM, "%s", err);
 		return;
 	}
@@ -242,7 +261,7 @@ vme_command_answer(struct vme_conn *c, enum msg_answer answer)
 		vme_conn_done(c);
 		return;
 	}
-	if (req_vm_parse(&req, c->opcode, c->req, c->reqlen, err) == -1)
+	if (vme_vm_parse(c, &req, c->opcode, c->req, c->reqlen, err) == -1)
 		fatalx("%s: %s", __func__, err);
 	switch (c->opcode) {
 	case FRM_UNREGISTERVM:
@@ -413,7 +432,7 @@ vme_hyper_go(struct vme_conn *c)
 	}
 	if (vme_hyper_starts(req.name)) {
 		if (req.ntokens == 0)
-			s = env->null_session;
+			s = vme_session_null();
 		else if ((s = vme_session_find(req.tokens[0])) == NULL) {
 			vme_conn_fail(c, FRM_HYPER, "unknown token %s",
 			    req.tokens[0]);
@@ -473,7 +492,7 @@ vme_agent_reply(struct vme_conn *c, int opcode, uint32_t code,
 		vme_conn_reply(c, opcode, p, len);
 		return (1);
 	}
-	if (code == VME_NOREPLY)
+	if (code == VME_NOREPLY || code == VME_UNANSWERED)
 		vme_conn_fail(c, opcode, "%.*s", (int)len, (const char *)p);
 	else if (code == HYP_ERROR)
 		vme_conn_fail(c, opcode, "ERROR received from VM agent, "
@@ -498,7 +517,7 @@ vme_hyper_done(struct vme_conn *c, uint32_t code, const uint8_t *p,
 		if (req_hyper_parse(&req, c->req, c->reqlen, err) == -1)
 			fatalx("%s: %s", __func__, err);
 		if (vme_hyper_starts(req.name)) {
-			s = req.ntokens == 0 ? env->null_session :
+			s = req.ntokens == 0 ? vme_session_null() :
 			    vme_session_find(req.tokens[0]);
 			if (s != NULL)
 				vme_session_started(s);

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "rpc1.h"
 #include "vmengine.h"
 
 static void	vme_conn_event(int, short, void *);
@@ -24,7 +25,6 @@ static void	vme_conn_timer(int, short, void *);
 static void	vme_conn_read(struct vme_conn *);
 static void	vme_conn_resume(struct vme_conn *);
 static void	vme_conn_process(struct vme_conn *);
-static size_t	vme_conn_frames(struct vme_conn *, uint8_t *, size_t);
 static int	vme_conn_check(struct vme_conn *, const struct frm_header *);
 static size_t	vme_conn_stdin(struct vme_conn *, uint8_t *, size_t);
 static void	vme_conn_keep(struct vme_conn *, const uint8_t *, size_t);
@@ -32,6 +32,8 @@ static void	vme_conn_ended(struct vme_conn *);
 static void	vme_conn_lookahead(struct vme_conn *);
 static void	vme_conn_free(struct vme_conn *);
 static void	vme_conn_broken(struct vme_conn *, int, int);
+static ssize_t	vme_conn_pass(struct vme_conn *, struct vme_chunk *);
+static void	vme_conn_reply1(struct vme_conn *, const char *, const char *);
 static size_t	vme_frame_start(const uint8_t *, size_t, size_t);
 
 static int
@@ -43,7 +45,7 @@ vme_conn_cmp(struct vme_conn *a, struct vme_conn *b)
 RB_GENERATE(vme_conns, vme_conn, entry, vme_conn_cmp)
 
 struct vme_conn *
-vme_conn_new(uint32_t connid, uint32_t client, int fd)
+vme_conn_new(uint64_t connid, uint32_t client, int fd)
 {
 	struct vme_conn	*c;
 
@@ -52,6 +54,7 @@ vme_conn_new(uint32_t connid, uint32_t client, int fd)
 	c->connid = connid;
 	c->client = client;
 	c->fd = fd;
+	c->frames = vme_conn_frames;
 	LIST_INIT(&c->claims);
 	TAILQ_INIT(&c->out);
 	evtimer_set(&c->timer, vme_conn_timer, c);
@@ -61,7 +64,7 @@ vme_conn_new(uint32_t connid, uint32_t client, int fd)
 }
 
 struct vme_conn *
-vme_conn_find(uint32_t connid)
+vme_conn_find(uint64_t connid)
 {
 	struct vme_conn	 key;
 
@@ -79,7 +82,8 @@ vme_conn_close(struct vme_conn *c)
 	if (c->dead)
 		return;
 	c->dead = 1;
-	peer_log(LOGL_INFO, c->client, "connection closed");
+	if (!c->is_io)
+		peer_log(LOGL_INFO, c->client, "connection closed");
 	if (c->ev_flags != 0)
 		event_del(&c->ev);
 	evtimer_del(&c->timer);
@@ -92,8 +96,11 @@ vme_conn_close(struct vme_conn *c)
 	vme_session_left(c);
 	if (c->closing)
 		env->nclosing--;
-	imsgev_send(&env->frontend, MSG_CONN_CLOSED, -1,
-	    msg_u32_encode(c->connid));
+	if (c->is_io)
+		env->nios--;
+	else
+		imsgev_send(&env->frontend, MSG_CONN_CLOSED, -1,
+		    msg_u32_encode((uint32_t)c->connid));
 	vme_conn_wake(c);
 	vme_check_done();
 }
@@ -289,15 +296,20 @@ vme_conn_read(struct vme_conn *c)
 		n = recv(c->fd, buf, size, MSG_DONTWAIT);
 	} while (n == -1 && errno == EINTR);
 	if (n == -1) {
-		if (errno != EAGAIN)
+		if (errno == EAGAIN)
+			return;
+		if (c->proto != MSG_PROTO_1 && !c->is_io) {
 			vme_conn_error(c, "read: %s", log_strerror(errno));
-		return;
+			return;
+		}
+		/* It hung up on replies; all it sent was read before. */
+		n = 0;
 	}
 	if (n == 0)
 		c->eof = 1;
 	used = 0;
 	if (c->in == NULL && c->wait == VME_IDLE)
-		used = vme_conn_frames(c, buf, (size_t)n);
+		used = c->frames(c, buf, (size_t)n);
 	if (c->dead)
 		return;
 	vme_conn_keep(c, buf + used, (size_t)n - used);
@@ -370,7 +382,7 @@ static void
 vme_conn_process(struct vme_conn *c)
 {
 	if (c->in != NULL) {
-		c->inoff += vme_conn_frames(c, c->in + c->inoff,
+		c->inoff += c->frames(c, c->in + c->inoff,
 		    c->inlen - c->inoff);
 		if (c->dead)
 			return;
@@ -394,8 +406,12 @@ vme_conn_ended(struct vme_conn *c)
 {
 	size_t	 rest;
 
+	if (c->is_io) {
+		vme_rpc_io_ended(c);
+		return;
+	}
 	rest = c->inlen - c->inoff;
-	if (rest > 0 && rest < FRM_HEADER_SIZE)
+	if (c->proto == MSG_PROTO_3 && rest > 0 && rest < FRM_HEADER_SIZE)
 		vme_conn_error(c, "frame: couldn't read the full header");
 	else if (c->is_shim)
 		vme_conn_close(c);
@@ -407,7 +423,7 @@ vme_conn_ended(struct vme_conn *c)
  * Frame after frame, until one must wait or is incomplete.  p is ours to
  * change.  Returns the bytes that are done with.
  */
-static size_t
+size_t
 vme_conn_frames(struct vme_conn *c, uint8_t *p, size_t len)
 {
 	struct frm_header	 h;
@@ -566,6 +582,7 @@ vme_chunk_new(const uint8_t *p, size_t len, int stream,
 	ch = vme_malloc(sizeof(*ch) + len);
 	ch->stream = stream;
 	ch->session = s;
+	ch->fd = -1;
 	ch->off = 0;
 	ch->len = len;
 	memcpy(ch->data, p, len);
@@ -583,6 +600,8 @@ vme_chunk_free(struct vme_chunk *ch)
 		env->outbytes -= ch->len;
 	else
 		env->replybytes -= ch->len;
+	if (ch->fd != -1)
+		close(ch->fd);
 	free(ch);
 }
 
@@ -626,7 +645,7 @@ vme_conn_send(struct vme_conn *c, const uint8_t *p, size_t len,
 	ssize_t			 n;
 	int			 error, stream;
 
-	if (c->dead)
+	if (c->dead || (c->broken && c->proto == MSG_PROTO_1))
 		return;
 	stream = s != NULL;
 	n = 0;
@@ -646,7 +665,7 @@ vme_conn_send(struct vme_conn *c, const uint8_t *p, size_t len,
 		vme_conn_error(c, "no room for the replies it does not read");
 		return;
 	}
-	start = stream ? vme_frame_start(p, len, (size_t)n) : 0;
+	start = stream && !s->raw ? vme_frame_start(p, len, (size_t)n) : 0;
 	ch = vme_chunk_new(p + start, len - start, stream, s);
 	ch->off = (size_t)n - start;
 	TAILQ_INSERT_TAIL(&c->out, ch, entry);
@@ -667,7 +686,21 @@ vme_conn_send(struct vme_conn *c, const uint8_t *p, size_t len,
 static void
 vme_conn_broken(struct vme_conn *c, int stream, int error)
 {
-	if (!stream || c->closing || c->replylen > VME_REPLY_MAX) {
+	struct vme_chunk	*ch;
+
+	if (c->proto == MSG_PROTO_1 && !c->closing) {
+		/* Its requests are served to the end all the same. */
+		while ((ch = TAILQ_FIRST(&c->out)) != NULL) {
+			TAILQ_REMOVE(&c->out, ch, entry);
+			vme_chunk_free(ch);
+		}
+		c->replylen = 0;
+		c->broken = 1;
+		vme_conn_update(c);
+		return;
+	}
+	if (!stream || c->closing || c->is_io ||
+	    c->replylen > VME_REPLY_MAX) {
 		vme_conn_close(c);
 		return;
 	}
@@ -687,7 +720,8 @@ vme_conn_flush(struct vme_conn *c)
 	ssize_t			 n;
 
 	while ((ch = TAILQ_FIRST(&c->out)) != NULL) {
-		n = send(c->fd, ch->data + ch->off, ch->len - ch->off,
+		n = ch->fd != -1 ? vme_conn_pass(c, ch) :
+		    send(c->fd, ch->data + ch->off, ch->len - ch->off,
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n == -1) {
 			if (errno == EINTR)
@@ -721,6 +755,62 @@ vme_conn_flush(struct vme_conn *c)
 		vme_conn_wake(c);
 }
 
+/* A byte of its own for the descriptor: the reply is read without it. */
+static ssize_t
+vme_conn_pass(struct vme_conn *c, struct vme_chunk *ch)
+{
+	union {
+		struct cmsghdr	 hdr;
+		uint8_t		 buf[CMSG_SPACE(sizeof(int))];
+	} cmsg;
+	struct msghdr	 msg;
+	struct iovec	 iov;
+
+	memset(&msg, 0, sizeof(msg));
+	memset(&cmsg, 0, sizeof(cmsg));
+	iov.iov_base = ch->data;
+	iov.iov_len = 1;
+	msg.msg_iov = &iov;
+	msg.msg_iovlen = 1;
+	msg.msg_control = cmsg.buf;
+	msg.msg_controllen = sizeof(cmsg.buf);
+	cmsg.hdr.cmsg_level = SOL_SOCKET;
+	cmsg.hdr.cmsg_type = SCM_RIGHTS;
+	cmsg.hdr.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&cmsg.hdr), &ch->fd, sizeof(int));
+	return (sendmsg(c->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+void
+vme_conn_send_fd(struct vme_conn *c, uint8_t tag, int fd)
+{
+	struct vme_chunk	*ch;
+
+	if (c->dead || c->broken) {
+		close(fd);
+		return;
+	}
+	ch = vme_chunk_new(&tag, 1, 0, NULL);
+	ch->fd = fd;
+	TAILQ_INSERT_TAIL(&c->out, ch, entry);
+	c->replylen++;
+	vme_conn_flush(c);
+	vme_conn_update(c);
+}
+
+/* data: the text of an object. */
+static void
+vme_conn_reply1(struct vme_conn *c, const char *error, const char *data)
+{
+	uint8_t	*frame;
+	size_t	 len;
+
+	if ((frame = rpc_reply(error, data, &len)) == NULL)
+		fatal("%s", __func__);
+	vme_conn_send(c, frame, len, NULL);
+	free(frame);
+}
+
 void
 vme_conn_reply(struct vme_conn *c, int opcode, const void *payload,
     size_t len)
@@ -728,6 +818,10 @@ vme_conn_reply(struct vme_conn *c, int opcode, const void *payload,
 	uint8_t	*frame;
 	size_t	 framelen;
 
+	if (c->proto == MSG_PROTO_1) {
+		vme_conn_reply1(c, NULL, payload);
+		return;
+	}
 	frame = peer_response((enum frm_command)opcode, payload, len,
 	    &framelen);
 	vme_conn_send(c, frame, framelen, NULL);
@@ -750,6 +844,11 @@ vme_conn_fail(struct vme_conn *c, int opcode, const char *fmt, ...)
 		fatal("%s", __func__);
 	if (n > VME_TEXT_MAX)
 		text[VME_TEXT_MAX] = '\0';
+	if (c->proto == MSG_PROTO_1) {
+		vme_conn_reply1(c, text, NULL);
+		free(text);
+		return;
+	}
 	frame = peer_error((enum frm_command)opcode, text, &framelen);
 	vme_conn_send(c, frame, framelen, NULL);
 	free(frame);

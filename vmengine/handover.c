@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "rpc1.h"
 #include "vmengine.h"
 
 #define VME_HANDOVERS_MAX	8	/* under way at the same time */
@@ -89,8 +90,8 @@ vme_handover(struct imsgev *iev, struct ibuf *b, int *fd)
 
 	(void)iev;
 	if (msg_handover_decode(b, &msg) == -1 ||
-	    msg.ntokens > REQ_STREAMS_MAX || msg.reqlen < FRM_HEADER_SIZE ||
-	    msg.reqlen > FRM_HEADER_MAX + FRM_UNROUTED_MAX ||
+	    msg.ntokens > REQ_STREAMS_MAX || msg.reqlen == 0 ||
+	    msg.reqlen > FRM_HEADER_MAX + RPC_BODY_MAX ||
 	    nhandovers >= VME_HANDOVERS_MAX ||
 	    vme_handover_find(msg.connid) != NULL ||
 	    vme_conn_find(msg.connid) != NULL ||
@@ -168,6 +169,9 @@ vme_handover_end(struct imsgev *iev, struct ibuf *b, int *fd)
 	nhandovers--;
 	c = vme_conn_new(connid, h->msg.client, h->fd);
 	c->fresh = 1;
+	c->proto = h->msg.proto;
+	if (c->proto == MSG_PROTO_1)
+		c->frames = vme_rpc_frames;
 	c->tokens = h->tokens;
 	c->ntokens = h->ntokens;
 	imsgev_send(iev, MSG_CONN_TAKEN, -1, msg_u32_encode(connid));
@@ -202,10 +206,10 @@ vme_ask(struct vme_conn *c, uint32_t type, const char *what)
 	if (type == MSG_ASK_TOKEN) {
 		strlcpy(token[0], what, sizeof(token[0]));
 		imsgev_send(&env->frontend, type, -1,
-		    msg_tokens_encode(c->connid, token, 1));
+		    msg_tokens_encode((uint32_t)c->connid, token, 1));
 	} else
 		imsgev_send(&env->frontend, type, -1,
-		    msg_u32str_encode(c->connid, what));
+		    msg_u32str_encode((uint32_t)c->connid, what));
 }
 
 /* n is at most REQ_STREAMS_MAX. */
@@ -218,7 +222,7 @@ vme_ask_mint(struct vme_conn *c, uint32_t n)
 	c->wanted = n;
 	vme_conn_wait(c, VME_WAIT_ASK, 0);
 	imsgev_send(&env->frontend, MSG_ASK_MINT, -1,
-	    msg_u32u32_encode(c->connid, n));
+	    msg_u32u32_encode((uint32_t)c->connid, n));
 }
 
 static int

@@ -23,18 +23,20 @@ vme_token_cmp(struct vme_session *a, struct vme_session *b)
 	return (memcmp(a->token, b->token, TOKEN_LEN));
 }
 
+/* Ranges of numbers: equal if they overlap. */
 static int
 vme_seq_cmp(struct vme_session *a, struct vme_session *b)
 {
-	return (a->base < b->base ? -1 : a->base > b->base);
+	if (a->base + a->nseq <= b->base)
+		return (-1);
+	return (a->base >= b->base + b->nseq);
 }
 
 RB_GENERATE(vme_tokens, vme_session, token_entry, vme_token_cmp)
 RB_GENERATE(vme_seqs, vme_session, seq_entry, vme_seq_cmp)
 
-/* token "": the null session, found by its numbers only. */
 struct vme_session *
-vme_session_new(const char *token, uint64_t base)
+vme_session_new(const char *token, uint64_t base, int nseq)
 {
 	struct vme_session	*s;
 
@@ -42,6 +44,7 @@ vme_session_new(const char *token, uint64_t base)
 		fatal("%s", __func__);
 	strlcpy(s->token, token, sizeof(s->token));
 	s->base = base;
+	s->nseq = (unsigned int)nseq;
 	TAILQ_INIT(&s->away);
 	TAILQ_INIT(&s->waiters);
 	if (token[0] != '\0' &&
@@ -51,6 +54,17 @@ vme_session_new(const char *token, uint64_t base)
 	}
 	RB_INSERT(vme_seqs, &env->seqs, s);
 	return (s);
+}
+
+/* For processes that are started without a token. */
+struct vme_session *
+vme_session_null(void)
+{
+	if (env->null_session == NULL && env->state == VME_UP) {
+		env->null_session = vme_session_new("", env->next_seq, 2);
+		env->next_seq += 2;
+	}
+	return (env->null_session);
 }
 
 struct vme_session *
@@ -72,7 +86,8 @@ vme_session_by_seq(uint64_t seq)
 
 	if (seq == 0)
 		return (NULL);
-	key.base = (seq & 1) != 0 ? seq : seq - 1;
+	key.base = seq;
+	key.nseq = 1;
 	return (RB_FIND(vme_seqs, &env->seqs, &key));
 }
 
@@ -169,6 +184,11 @@ vme_session_left(struct vme_conn *c)
 	struct vme_session	*s;
 
 	while ((s = LIST_FIRST(&c->claims)) != NULL) {
+		if (s->raw) {
+			/* Nobody can claim it again. */
+			vme_session_free(s);
+			continue;
+		}
 		LIST_REMOVE(s, claim_entry);
 		s->conn = NULL;
 		gettimeofday(&s->left, NULL);

@@ -82,7 +82,8 @@ main(int argc, char *argv[])
 	env->ctl_fd = env->io_fd = env->console_fd = env->peer_fd = -1;
 	env->frontend.iev_fd = -1;
 	env->state = VME_SETUP;
-	env->next_seq = 3;
+	env->ios_max = nofile / 4 < VME_IOS_MAX ?
+	    (unsigned int)(nofile / 4) : VME_IOS_MAX;
 	env->scratch = vme_malloc(VME_READ_SIZE);
 
 	sbx_warmup();
@@ -226,7 +227,12 @@ vme_commit(struct imsgev *iev, struct ibuf *b, int *fd)
 	env->frontend.iev_queue_max = UINT32_MAX;
 	iev->iev_state = VME_READY;
 	env->state = VME_READY;
-	env->null_session = vme_session_new("", 1);
+	/* 1.x clients see the numbers: they begin with 1. */
+	env->next_seq = 1;
+	if (env->conf.proto == MSG_PROTO_3) {
+		env->null_session = vme_session_new("", env->next_seq, 2);
+		env->next_seq += 2;
+	}
 	if (env->console_fd != -1)
 		vme_console_init(env->console_fd);
 	vme_tty_init(env->io_fd);
@@ -270,7 +276,7 @@ vme_lost(const char *why)
 	RB_FOREACH_SAFE(c, vme_conns, &env->conns, next) {
 		if (c->wait == VME_WAIT_SHIM || c->wait == VME_WAIT_PROCESS)
 			vme_conn_wake(c);
-		else if (c->is_shim)
+		else if (c->is_shim)	/* or the kept end of one of 1.x */
 			vme_conn_drain(c);
 	}
 	env->nclosing--;

@@ -38,6 +38,7 @@
 #define VME_READ_SIZE	(128 * 1024)	/* one read from a client */
 #define VME_READ_BLOCKED (16 * 1024)	/* ditto while the VM takes no stdin */
 #define VME_TTY_SIZE	(256 * 1024)	/* one read from the I/O channel */
+#define VME_IOS_MAX	4096		/* I/O descriptors of 1.x clients */
 #define VME_INFLIGHT	64		/* commands sent and not answered */
 #define VME_EARLY_MAX	16		/* replies kept for later commands */
 #define VME_LOOKAHEAD	(FRM_STDIN_MAX + 16 * 1024) /* behind waiting stdin */
@@ -53,6 +54,7 @@ struct vme_txn;
 struct vme_chunk {
 	TAILQ_ENTRY(vme_chunk)	 entry;
 	int			 stream;	/* else a response */
+	int			 fd;		/* goes with it, or -1 */
 	struct vme_session	*session;	/* whose stream, or NULL */
 	size_t			 off, len;
 	uint8_t			 data[];
@@ -74,8 +76,13 @@ struct vme_conn {
 	RB_ENTRY(vme_conn)	 entry;
 	TAILQ_ENTRY(vme_conn)	 wait_entry;	/* session or I/O waiters */
 	TAILQ_ENTRY(vme_conn)	 run_entry;
-	uint32_t		 connid;
+	uint64_t		 connid;	/* the frontend's have 32 bits */
 	uint32_t		 client;	/* number for the log */
+	int			 proto;		/* enum msg_proto */
+	int			 is_io;		/* kept end of a 1.x descriptor */
+	/* takes what can be handled of what was read, see vme_conn_frames() */
+	size_t			(*frames)(struct vme_conn *, uint8_t *,
+				    size_t);
 	int			 fd;
 	struct event		 ev;
 	short			 ev_flags;
@@ -115,6 +122,8 @@ struct vme_session {
 	LIST_ENTRY(vme_session)	 claim_entry;
 	char			 token[TOKEN_SIZE];	/* "": null session */
 	uint64_t		 base;		/* stdio; stderr is base + 1 */
+	unsigned int		 nseq;		/* 2; 1.x: 1 or 2 */
+	int			 raw;		/* 1.x: messages pass as they are */
 	struct vme_conn		*conn;		/* the shim, if connected */
 	int			 claimed;	/* a shim has been here */
 	int			 started;
@@ -153,8 +162,9 @@ struct vme_env {
 	size_t			 replybytes;	/* in all other chunks */
 	struct vme_tokens	 tokens;
 	struct vme_seqs		 seqs;
-	struct vme_session	*null_session;
+	struct vme_session	*null_session;	/* made when needed */
 	uint64_t		 next_seq;
+	unsigned int		 nios, ios_max;	/* descriptors of 1.x clients */
 	struct vme_connq	 runq;		/* to be resumed or freed */
 	struct event		 run_ev;
 	struct event		 ready_timer;
@@ -171,8 +181,9 @@ void	 vme_vmlog(enum log_level, const char *section, const char *, ...)
 void	*vme_malloc(size_t);
 
 /* conn.c: connections and their queues */
-struct vme_conn *vme_conn_new(uint32_t connid, uint32_t client, int fd);
-struct vme_conn *vme_conn_find(uint32_t connid);
+struct vme_conn *vme_conn_new(uint64_t connid, uint32_t client, int fd);
+struct vme_conn *vme_conn_find(uint64_t connid);
+size_t	 vme_conn_frames(struct vme_conn *, uint8_t *, size_t);
 void	 vme_conn_close(struct vme_conn *);
 /* Take bytes as if the client had sent them: the handed-over request. */
 void	 vme_conn_feed(struct vme_conn *, const uint8_t *, size_t);
@@ -189,6 +200,9 @@ void	 vme_conn_done(struct vme_conn *);
 /* Send or queue; data is copied if it must wait. */
 void	 vme_conn_send(struct vme_conn *, const uint8_t *, size_t,
 	    struct vme_session *);
+/* One byte with a descriptor, which is ours to close; after a reply. */
+void	 vme_conn_send_fd(struct vme_conn *, uint8_t tag, int fd);
+/* Protocol 1.x: payload is NULL, or the text of a JSON object. */
 void	 vme_conn_reply(struct vme_conn *, int opcode, const void *, size_t);
 void	 vme_conn_fail(struct vme_conn *, int opcode, const char *, ...)
 	    __attribute__((__format__(printf, 3, 4)));
@@ -210,8 +224,21 @@ void	 vme_command_answer(struct vme_conn *, enum msg_answer);
 void	 vme_command_early_signal(struct vme_conn *, const uint8_t *, size_t);
 int	 vme_command_is_kill(const uint8_t *, size_t);
 
+/* For both protocols; fresh: the request the connection came with. */
+void	 vme_attach(struct vme_conn *, int, const char *, size_t, int fresh);
+void	 vme_unregister(struct vme_conn *, const char *, size_t);
+
+/* rpc.c, rpc_io.c: protocol 1.x */
+size_t	 vme_rpc_frames(struct vme_conn *, uint8_t *, size_t);
+size_t	 vme_rpc_io_frames(struct vme_conn *, uint8_t *, size_t);
+void	 vme_rpc_io_new(uint32_t client, int fd, int nseq);
+void	 vme_rpc_io_ended(struct vme_conn *);
+
 /* session.c */
-struct vme_session *vme_session_new(const char *token, uint64_t base);
+/* token "": found by its numbers only. */
+struct vme_session *vme_session_new(const char *token, uint64_t base,
+	    int nseq);
+struct vme_session *vme_session_null(void);
 struct vme_session *vme_session_find(const char *token);
 struct vme_session *vme_session_by_seq(uint64_t seq);
 void	 vme_session_free(struct vme_session *);
@@ -234,10 +261,12 @@ void	 vme_ctl_init(int fd);
 void	 vme_ctl_close(void);
 /*
  * Queue a command for the agent.  done is called once with the reply's code
- * and payload, or with code VME_NOREPLY and a text when there will be none.
+ * and payload, or, when there will be none, with a text and code VME_NOREPLY,
+ * or VME_UNANSWERED if the command was written.
  * It is not called after vme_ctl_forget().
  */
 #define VME_NOREPLY	0xffffffff
+#define VME_UNANSWERED	0xfffffffe
 typedef void vme_ctl_done(struct vme_conn *, uint32_t code, const uint8_t *,
     size_t);
 void	 vme_ctl_command(struct vme_conn *, uint32_t code, const void *,
@@ -259,6 +288,8 @@ void	 vme_tty_unwait(struct vme_conn *);
  * frame.
  */
 size_t	 vme_tty_stdin(struct vme_conn *, uint8_t *p, size_t len);
+/* The same for messages of the connection's session, of protocol 1.x. */
+size_t	 vme_tty_relay(struct vme_conn *, uint8_t *p, size_t len);
 
 /* console.c */
 void	 vme_console_init(int fd);

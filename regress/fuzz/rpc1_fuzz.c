@@ -13,7 +13,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct rpc_request	 req;
-	struct rpc_vm		 vm;
+	struct req_vm		 vm;
 	struct rpc_hyper	 hyper;
 	char			 err[JSON_ERRMAX], *p, *text;
 	int64_t			 n;
@@ -22,7 +22,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (rpc_request_parse(&req, (const char *)data, size, err) == 0) {
 		for (i = RPC_HELLO; i <= RPC_BYE; i++)
 			if (rpc_vm_parse(&vm, i, req.data, err) == 0)
-				rpc_vm_free(&vm);
+				req_vm_free(&vm);
 		rpc_streams_parse(&n, req.data, err);
 		if (rpc_hyper_parse(&hyper, req.data, err) == 0)
 			rpc_hyper_free(&hyper);

@@ -600,7 +600,9 @@ def t_env(g):
     check(int(g.tty.output(seq)) <= 6, "no descriptors leak")
     seq = g.new("c5", "/bin/sh", "-c", "grep -E 'Sig(Blk|Ign)' "
                 "/proc/self/status")
-    check(g.tty.output(seq).split()[1::2] == [b"0" * 16] * 2, "signals")
+    # 32 and 33 are the C library's own; it does not let them be changed.
+    sets = [int(x, 16) & ~(3 << 31) for x in g.tty.output(seq).split()[1::2]]
+    check(sets == [0, 0], "signals")
 
 
 @test("hyperstart 8: session and process group leader")

@@ -154,13 +154,14 @@ static void
 test_level(void)
 {
 	const char	*name;
+	int		 console;
 
 	test_begin("log level of flag and environment");
 	CHECK(parse("-log Info") == 0);
-	CHECK(flags_log_level(&fl, NULL, &name) == LOGL_INFO);
-	CHECK(flags_log_level(&fl, "", &name) == LOGL_INFO);
-	CHECK(flags_log_level(&fl, "debug", &name) == LOGL_DEBUG);
-	CHECK(flags_log_level(&fl, "bad", &name) == -1);
+	CHECK(flags_log_level(&fl, NULL, &name, &console) == LOGL_INFO);
+	CHECK(flags_log_level(&fl, "", &name, &console) == LOGL_INFO);
+	CHECK(flags_log_level(&fl, "debug", &name, &console) == LOGL_DEBUG);
+	CHECK(flags_log_level(&fl, "bad", &name, &console) == -1);
 	CHECK(strcmp(name, "bad") == 0);
 }
 

@@ -95,7 +95,7 @@ static int
 vm_is(enum rpc_id id, const char *text, const char *cid, const char *ctl,
     const char *io, const char *console)
 {
-	struct rpc_vm	 vm;
+	struct req_vm	 vm;
 	char		 err[JSON_ERRMAX] = "";
 	int		 rv;
 
@@ -105,19 +105,19 @@ vm_is(enum rpc_id id, const char *text, const char *cid, const char *ctl,
 	}
 	rv = strcmp(vm.id, cid) == 0 && strcmp(vm.ctl, ctl) == 0 &&
 	    strcmp(vm.io, io) == 0 && strcmp(vm.console, console) == 0;
-	rpc_vm_free(&vm);
+	req_vm_free(&vm);
 	return (rv && vm.id == NULL && vm.console == NULL);
 }
 
 static int
 vm_fails(enum rpc_id id, const char *text, const char *want)
 {
-	struct rpc_vm	 vm;
+	struct req_vm	 vm;
 	char		 err[JSON_ERRMAX] = "";
 	int		 rv;
 
 	if ((rv = rpc_vm_parse(&vm, id, slice(text), err)) == 0)
-		rpc_vm_free(&vm);
+		req_vm_free(&vm);
 	return (error_is(rv, err, want));
 }
 

@@ -162,6 +162,17 @@ read_report(int fd, char *buf, size_t size)
 	buf[len] = '\0';
 }
 
+/* 32 and 33 are the C library's own; it does not let them be changed. */
+static int
+ignores_nothing(const char *report)
+{
+	const char	*p;
+
+	p = strstr(report, "SigIgn:\t");
+	return (p != NULL && (strtoull(p + 8, NULL, 16) &
+	    ~(UINT64_C(3) << 31)) == 0);
+}
+
 static int
 has_line(const char *report, const char *line)
 {
@@ -262,7 +273,7 @@ test_child(void)
 	expect_fds(want, sizeof(want), NULL);
 	CHECK(has_line(report, want));
 	CHECK(has_line(report, "SigBlk:\t0000000000000000"));
-	CHECK(has_line(report, "SigIgn:\t0000000000000000"));
+	CHECK(ignores_nothing(report));
 	CHECK(has_line(report, "umask 077"));
 	CHECK(has_line(report, "cwd /"));
 	CHECK(DEV || has_line(report, "env 0"));
