@@ -29,6 +29,8 @@ DEPS_BUILD	:= gcc libc6-dev libevent-dev libjansson-dev libseccomp-dev \
 DEPS_TEST	:= python3 clang clang-tidy clang-format cppcheck mandoc \
 		   shellcheck strace valgrind binutils util-linux procps \
 		   libclang-rt-14-dev
+DEPS_VM		:= qemu-system-x86 busybox-static cpio xz-utils kmod binutils \
+		   python3
 
 option	= $(shell $(CC) -Werror $(1) -c -x c /dev/null -o /dev/null \
 	    2>/dev/null && echo '$(1)')
@@ -86,8 +88,8 @@ OBJECTS		:= $(foreach f,$(FOLDERS),$(call objects,$(f)))
 
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: all check check-all asan lint demo install dist deps deps-build \
-	users root-users fuzz format clean programs tests
+.PHONY: all check check-all check-vm asan lint demo install dist deps \
+	deps-build deps-vm users root-users fuzz format clean programs tests
 
 all: programs
 
@@ -141,6 +143,9 @@ deps-build:
 deps:
 	$(call apt,$(DEPS_BUILD) $(DEPS_TEST))
 
+deps-vm:
+	$(call apt,$(DEPS_VM))
+
 # The users that the frontend and the engines become when root starts them.
 users:
 	@for u in _ccproxy _ccengine; do \
@@ -151,9 +156,10 @@ users:
 
 demo:
 	@if [ "$$(id -u)" = 0 ]; then \
-		$(MAKE) --no-print-directory deps-build users; fi
+		$(MAKE) --no-print-directory deps-build users \
+		    $(if $(VM),deps-vm); fi
 	@$(MAKE) --no-print-directory all
-	@sh demo/demo.sh $(BUILD)
+	@VM=$(VM) sh demo/demo.sh $(BUILD)
 
 install: all
 	$(INSTALL) -d $(DESTDIR)$(PROXYDIR) $(DESTDIR)$(BINDIR)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: ISC
 #
 # A tour of cc-proxy that needs neither root nor a virtual machine: the guest
-# agent runs as a plain process on this host.  Called by `make demo`.
+# agent runs as a plain process on this host.  Called by `make demo`.  With
+# VM=qemu it runs in a virtual machine after all.
 #
 # usage: demo.sh [build-directory]
 
@@ -10,6 +11,8 @@ set -eu
 
 build=${1:-${BUILD:-build}}
 build=$(cd "$build" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+vm=${VM:-}
 dir=$(mktemp -d "${TMPDIR:-/tmp}/cc-proxy-demo.XXXXXX")
 guest=
 proxy=
@@ -83,17 +86,47 @@ both_there() {
 	[ -S "$dir/vm.ctl" ] && [ -S "$dir/vm.tty" ]
 }
 
+# The file of a socket is there a moment before it takes connections.
+vm_there() {
+	for socket in ctl tty console; do
+		grep -q " 00010000 .* $dir/vm\.$socket\$" /proc/net/unix ||
+		    return 1
+	done
+}
+
+start_agent() {
+	say 'The guest agent.  In a virtual machine it answers on two virtio' \
+	    'ports; here it is a process of this host with two sockets.'
+	"$build/ccp-guest" -c "$dir/vm.ctl" -t "$dir/vm.tty" \
+	    </dev/null >>"$dir/log" 2>&1 &
+	guest=$!
+	wait_for "$guest" ccp-guest both_there
+	echo "ccp-guest runs, pid $guest"
+}
+
+start_vm() {
+	say 'The guest agent is the first process of a virtual machine and' \
+	    'answers on two virtio ports.  To the host these are two sockets.'
+	sh "$here/../regress/vm/image.sh" "$build" >>"$dir/log" 2>&1 ||
+	    fail "there is no virtual machine here"
+	mkdir -p "$dir/share/c1"
+	cp -R "$build/vm/rootfs" "$dir/share/c1/rootfs"
+	sh "$here/../regress/vm/qemu.sh" "$build" "$dir" "$dir/share" \
+	    </dev/null >>"$dir/log" 2>&1 &
+	guest=$!
+	wait_for "$guest" QEMU vm_there
+	echo "QEMU runs, pid $guest"
+}
+
 for program in cc-proxy cc-proxyctl ccp-guest; do
 	[ -x "$build/$program" ] || fail "$build/$program: not built"
 done
 
-say 'The guest agent.  In a virtual machine it answers on two virtio ports;' \
-    'here it is a process of this host with two sockets.'
-"$build/ccp-guest" -c "$dir/vm.ctl" -t "$dir/vm.tty" \
-    </dev/null >>"$dir/log" 2>&1 &
-guest=$!
-wait_for "$guest" ccp-guest both_there
-echo "ccp-guest runs, pid $guest"
+case $vm in
+'')	start_agent ;;
+qemu)	start_vm ;;
+*)	fail "VM=$vm: only qemu is known" ;;
+esac
 
 say 'The daemon: a parent, a frontend that accepts clients, and from now on' \
     'one engine for each virtual machine.'

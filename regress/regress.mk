@@ -54,6 +54,11 @@ check-all: programs tests root-users
 	regress/run $(call suite,$(BUILD)) $(call suite,build/asan) \
 	    CCP_BUILD=$(BUILD) $(LINTS)
 
+# A real virtual machine: downloads a kernel, installs only its tools.
+check-vm: programs root-users
+	-@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory deps-vm
+	regress/run CCP_BUILD=$(BUILD) regress/vm/vm_test.py
+
 fuzz:
 	@mkdir -p build/fuzz
 	set -e; for f in $(basename $(notdir $(wildcard regress/fuzz/*_fuzz.c))); \

@@ -367,6 +367,10 @@ vme_conn_resume(struct vme_conn *c)
 {
 	if (c->closing)
 		return;
+	if (c->is_io && c->broken) {
+		vme_conn_close(c);
+		return;
+	}
 	if (c->wait != VME_IDLE)
 		vme_command_resume(c);
 	if (!c->dead && c->wait == VME_IDLE)
@@ -645,7 +649,7 @@ vme_conn_send(struct vme_conn *c, const uint8_t *p, size_t len,
 	ssize_t			 n;
 	int			 error, stream;
 
-	if (c->dead || (c->broken && c->proto == MSG_PROTO_1))
+	if (c->dead || (c->broken && (c->proto == MSG_PROTO_1 || c->is_io)))
 		return;
 	stream = s != NULL;
 	n = 0;
@@ -688,19 +692,24 @@ vme_conn_broken(struct vme_conn *c, int stream, int error)
 {
 	struct vme_chunk	*ch;
 
-	if (c->proto == MSG_PROTO_1 && !c->closing) {
-		/* Its requests are served to the end all the same. */
+	if ((c->proto == MSG_PROTO_1 || c->is_io) && !c->closing) {
+		/*
+		 * A client's requests are served to the end all the same.
+		 * A kept end closes, but not here: its session goes with it,
+		 * and whoever writes may have that in hand.
+		 */
 		while ((ch = TAILQ_FIRST(&c->out)) != NULL) {
 			TAILQ_REMOVE(&c->out, ch, entry);
 			vme_chunk_free(ch);
 		}
-		c->replylen = 0;
+		c->replylen = c->outlen = 0;
 		c->broken = 1;
 		vme_conn_update(c);
+		if (c->is_io)
+			vme_conn_wake(c);
 		return;
 	}
-	if (!stream || c->closing || c->is_io ||
-	    c->replylen > VME_REPLY_MAX) {
+	if (!stream || c->closing || c->replylen > VME_REPLY_MAX) {
 		vme_conn_close(c);
 		return;
 	}
