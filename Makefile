@@ -64,7 +64,7 @@ parent_SRCS	:= parent.c child.c flags.c listen.c vmopen.c engines.c ksm.c \
 		   logsink.c logfmt.c sandbox_parent.c
 frontend_SRCS	:= frontend.c accept.c handshake.c fe_request.c fe_rpc.c route.c \
 		   handover.c control.c sandbox_frontend.c
-vmengine_SRCS	:= vmengine.c conn.c command.c session.c agent_ctl.c \
+vmengine_SRCS	:= vmengine.c conn.c out.c command.c session.c agent_ctl.c \
 		   agent_tty.c console.c handover.c rpc.c rpc_io.c sandbox_vmengine.c
 ctl_SRCS	:= cc-proxyctl.c run.c session.c show.c term.c
 guest_SRCS	:= ccp-guest.c channel.c command.c container.c cred.c ctl.c \

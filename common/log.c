@@ -22,7 +22,7 @@
 
 #include "log.h"
 
-#define LOG_WAIT	100	/* ms a warning waits, once until there is room */
+#define LOG_WAIT	100	/* ms a warning waits, once, for room */
 
 static void	 log_ventry(enum log_level, int, const struct log_field *,
 		    const char *, va_list)

@@ -140,7 +140,8 @@ msg_vm_open_encode(const struct msg_vm_open *m)
 	    ibuf_add_n32(b, m->uid) == -1 || ibuf_add_n32(b, m->gid) == -1 ||
 	    ibuf_add_n32(b, m->pid) == -1 ||
 	    ibuf_add_n8(b, (uint64_t)m->proto) == -1 ||
-	    msg_add_str(b, m->id) == -1 || msg_add_str(b, m->ctl) == -1 || msg_add_str(b, m->io) == -1 ||
+	    msg_add_str(b, m->id) == -1 || msg_add_str(b, m->ctl) == -1 ||
+	    msg_add_str(b, m->io) == -1 ||
 	    msg_add_str(b, m->console) == -1));
 }
 

@@ -106,7 +106,7 @@ struct msg_vm_failed {
 struct msg_vm_conf {
 	uint32_t	 vmid;
 	int		 level;
-	int		 proto;		/* enum msg_proto it was registered by */
+	int		 proto;		/* of its registration */
 	struct msg_timeouts timeouts;
 	char		 id[MSG_ID_MAX + 1];
 	char		 ctl[MSG_SUN_MAX + 1];	/* names the peer in errors */

@@ -10,21 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "msg.h"
 #include "peer.h"
 #include "request.h"
+#include "rpc1.h"
 
-static uint8_t	*peer_frame(enum frm_command, int, const void *, size_t,
-		    size_t *);
+static uint8_t	*peer_frame(int, int, const void *, size_t, size_t *);
 
 static uint8_t *
-peer_frame(enum frm_command opcode, int in_error, const void *payload,
-    size_t len, size_t *framelen)
+peer_frame(int opcode, int in_error, const void *payload, size_t len,
+    size_t *framelen)
 {
 	uint8_t	*p;
 
 	if ((p = malloc(FRM_HEADER_SIZE + len)) == NULL)
 		fatal("%s", __func__);
-	frm_encode(p, FRM_RESPONSE, (int)opcode, in_error, (uint32_t)len);
+	frm_encode(p, FRM_RESPONSE, opcode, in_error, (uint32_t)len);
 	if (len > 0)
 		memcpy(p + FRM_HEADER_SIZE, payload, len);
 	*framelen = FRM_HEADER_SIZE + len;
@@ -32,23 +33,41 @@ peer_frame(enum frm_command opcode, int in_error, const void *payload,
 }
 
 uint8_t *
-peer_response(enum frm_command opcode, const void *payload, size_t len,
+peer_reply(int proto, int opcode, const void *payload, size_t len,
     size_t *framelen)
 {
-	return (peer_frame(opcode, 0, payload, len, framelen));
+	uint8_t	*frame;
+
+	if (proto != MSG_PROTO_1)
+		return (peer_frame(opcode, 0, payload, len, framelen));
+	if ((frame = rpc_reply(NULL, payload, framelen)) == NULL)
+		fatal("%s", __func__);
+	return (frame);
 }
 
 uint8_t *
-peer_error(enum frm_command opcode, const char *text, size_t *framelen)
+peer_fail(int proto, int opcode, size_t *framelen, const char *fmt,
+    va_list ap)
 {
 	uint8_t	*frame;
-	char	*payload;
+	char	*payload, *text;
 	size_t	 len;
+	int	 n;
 
-	if ((payload = req_error_payload(text, &len)) == NULL)
+	if ((n = vasprintf(&text, fmt, ap)) == -1)
 		fatal("%s", __func__);
-	frame = peer_frame(opcode, 1, payload, len, framelen);
-	free(payload);
+	if (n > PEER_TEXT_MAX)
+		text[PEER_TEXT_MAX] = '\0';
+	if (proto == MSG_PROTO_1) {
+		if ((frame = rpc_reply(text, NULL, framelen)) == NULL)
+			fatal("%s", __func__);
+	} else {
+		if ((payload = req_error_payload(text, &len)) == NULL)
+			fatal("%s", __func__);
+		frame = peer_frame(opcode, 1, payload, len, framelen);
+		free(payload);
+	}
+	free(text);
 	return (frame);
 }
 

@@ -8,19 +8,25 @@
 #ifndef CCP_PEER_H
 #define CCP_PEER_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "frame.h"
 #include "log.h"
 
+#define PEER_TEXT_MAX	(16 * 1024)	/* bytes of one error text */
+
 /*
- * A response frame in one piece, so that it can be sent with one write.
- * malloc'd, the caller frees; running out of memory is fatal.
+ * A response in one piece, so that it can be sent with one write; proto is
+ * an enum msg_proto.  Of protocol 1.x payload is NULL or the text of a JSON
+ * object.  malloc'd, the caller frees; running out of memory is fatal.
  */
-uint8_t	*peer_response(enum frm_command, const void *payload, size_t len,
+uint8_t	*peer_reply(int proto, int opcode, const void *payload, size_t len,
 	    size_t *framelen);
-uint8_t	*peer_error(enum frm_command, const char *text, size_t *framelen);
+/* An error; text beyond PEER_TEXT_MAX is cut. */
+uint8_t	*peer_fail(int proto, int opcode, size_t *framelen, const char *,
+	    va_list) __attribute__((__format__(printf, 4, 0)));
 
 /* A log line with the field client=<number>. */
 void	 peer_log(enum log_level, uint32_t client, const char *, ...)

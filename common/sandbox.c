@@ -18,6 +18,7 @@
 #include <grp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -63,6 +64,30 @@ static uint64_t	 sbx_get_caps(void);
 static uint32_t	 sbx_tie_to_parent(pid_t);
 static void	 sbx_set_rlimits(const struct sbx_conf *);
 static void	 sbx_rlimit(int, const char *, rlim_t);
+
+int
+sbx_args(struct sbx_args *args, int argc, char *argv[])
+{
+	const char	*errstr;
+
+	if (argc != 5 || sbx_check_socket(SPAWN_CHANNEL_FD) == -1 ||
+	    sbx_check_socket(SPAWN_LOG_FD) == -1)
+		return (-1);
+	log_init_child(SPAWN_LOG_FD, LOGL_WARN);
+	args->uid = (uid_t)strtonum(argv[1], 0, UINT32_MAX - 1, &errstr);
+	if (errstr == NULL)
+		args->gid = (gid_t)strtonum(argv[2], 0, UINT32_MAX - 1,
+		    &errstr);
+	if (errstr == NULL)
+		args->nofile = (uint64_t)strtonum(argv[3], 1, INT32_MAX,
+		    &errstr);
+	if (errstr == NULL)
+		args->rootfd = (int)strtonum(argv[4], -1, SPAWN_ROOT_FD,
+		    &errstr);
+	if (errstr != NULL)
+		fatalx("argument %s", errstr);
+	return (0);
+}
 
 void
 sbx_start(int rootfd)

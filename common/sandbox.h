@@ -75,10 +75,24 @@ struct sbx_rule {
 extern const struct sbx_rule sbx_base[];
 extern const struct sbx_rule sbx_soft[];
 
+/* What the parent tells a child: numbers in argv, no secrets. */
+struct sbx_args {
+	uid_t		 uid;		/* 0 unless started as root */
+	gid_t		 gid;
+	uint64_t	 nofile;
+	int		 rootfd;	/* SPAWN_ROOT_FD, or -1 */
+};
+
 /*
- * First thing in a child's main(), before libevent opens anything: 3 and 4
- * must be sockets, rootfd a directory on 5 or -1; closes all above.  A
- * failure is fatal().
+ * argv of a child, and its log: 0; -1 if it was not started by the parent;
+ * what the parent should not have sent is fatal().
+ */
+int	 sbx_args(struct sbx_args *, int argc, char *argv[]);
+
+/*
+ * First thing in a child's main() after that, before libevent opens
+ * anything: 3 and 4 must be sockets, rootfd a directory on 5 or -1; closes
+ * all above.  A failure is fatal().
  */
 void	 sbx_start(int rootfd);
 

@@ -95,8 +95,8 @@ vm_there() {
 }
 
 start_agent() {
-	say 'The guest agent.  In a virtual machine it answers on two virtio' \
-	    'ports; here it is a process of this host with two sockets.'
+	say 'The guest agent.  In a virtual machine it answers on two virtio ports;' \
+	    'here it is a process of this host with two sockets.'
 	"$build/ccp-guest" -c "$dir/vm.ctl" -t "$dir/vm.tty" \
 	    </dev/null >>"$dir/log" 2>&1 &
 	guest=$!

@@ -86,8 +86,10 @@ fe_register(struct fe_conn *c)
 		/* A failed create of 1.x never says bye: its VM is dead. */
 		vm = fe_vm_by_id(req.id);
 		if (vm != NULL && vm->state == MSG_STATE_TOMB &&
-		    req.ctl[0] != '\0' && req.io[0] != '\0')
-			fe_unregistered(vm);
+		    req.ctl[0] != '\0' && req.io[0] != '\0') {
+			fe_vm_unregister(vm);
+			fe_vm_check(vm);
+		}
 	}
 	if (req.id[0] == '\0' || req.ctl[0] == '\0' || req.io[0] == '\0')
 		fe_conn_fail(c, FRM_REGISTERVM,

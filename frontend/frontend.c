@@ -45,26 +45,13 @@ struct fe_env		*fenv = &fe_env;
 int
 main(int argc, char *argv[])
 {
-	const char	*errstr;
-	uint64_t	 nofile;
+	struct sbx_args	 args;
 	uint32_t	 layers;
-	uid_t		 uid;
-	gid_t		 gid;
 
-	/* ccp-frontend uid gid nofile rootfd: numbers from the parent */
-	if (argc != 5 || sbx_check_socket(SPAWN_CHANNEL_FD) == -1 ||
-	    sbx_check_socket(SPAWN_LOG_FD) == -1) {
+	if (sbx_args(&args, argc, argv) == -1) {
 		fprintf(stderr, "ccp-frontend: started by cc-proxy only\n");
 		return (1);
 	}
-	log_init_child(SPAWN_LOG_FD, LOGL_WARN);
-	uid = (uid_t)strtonum(argv[1], 0, UINT32_MAX - 1, &errstr);
-	if (errstr == NULL)
-		gid = (gid_t)strtonum(argv[2], 0, UINT32_MAX - 1, &errstr);
-	if (errstr == NULL)
-		nofile = (uint64_t)strtonum(argv[3], 1, INT32_MAX, &errstr);
-	if (errstr != NULL)
-		fatalx("argument %s", errstr);
 	sbx_start(-1);
 
 	RB_INIT(&fenv->conns);
@@ -74,15 +61,15 @@ main(int argc, char *argv[])
 	fenv->client_fd = fenv->client1_fd = fenv->control_fd = -1;
 	fenv->started = (uint64_t)time(NULL);
 	fenv->parent_pid = (uint32_t)getppid();
-	fenv->unrouted_max = nofile / 2 < FE_UNROUTED_MAX ?
-	    (unsigned int)(nofile / 2) : FE_UNROUTED_MAX;
+	fenv->unrouted_max = args.nofile / 2 < FE_UNROUTED_MAX ?
+	    (unsigned int)(args.nofile / 2) : FE_UNROUTED_MAX;
 	/* An engine that cannot receive a descriptor loses its VM. */
-	fenv->clients_max = nofile / 2 < FE_CLIENTS_VM ?
-	    (unsigned int)(nofile / 2) : FE_CLIENTS_VM;
+	fenv->clients_max = args.nofile / 2 < FE_CLIENTS_VM ?
+	    (unsigned int)(args.nofile / 2) : FE_CLIENTS_VM;
 
 	sbx_warmup();
 	event_init();
-	layers = fe_sandbox(uid, gid, nofile);
+	layers = fe_sandbox(args.uid, args.gid, args.nofile);
 
 	if (imsgev_init(&fenv->parent, SPAWN_CHANNEL_FD, fe_parent_table,
 	    FE_SETUP, fe_parent_ended, NULL) == -1)

@@ -23,7 +23,6 @@
 #define FE_UNROUTED_MAX	4096	/* clients not yet with an engine */
 #define FE_UNROUTED_UID	2048	/* of them, of one uid other than root */
 #define FE_CLIENTS_VM	4096	/* clients of one engine */
-#define FE_TEXT_MAX	(16 * 1024)	/* bytes of one error text */
 #define FE_TOKENS_VM	16384	/* live tokens of one VM */
 #define FE_UNACKED_MAX	8	/* hand-overs an engine has not confirmed */
 #define FE_RPC_TOTAL	(64 * 1024 * 1024)	/* bytes of requests of 1.x */

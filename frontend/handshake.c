@@ -30,7 +30,6 @@ static void	fe_conn_frame(struct fe_conn *);
 static int	fe_conn_flush(struct fe_conn *);
 static void	fe_conn_write(struct fe_conn *, uint8_t *, size_t);
 static int	fe_conn_header1(struct fe_conn *);
-static void	fe_conn_reply1(struct fe_conn *, const char *, const char *);
 static int	fe_uid_full(uint32_t);
 
 static int
@@ -378,12 +377,7 @@ fe_conn_reply(struct fe_conn *c, int opcode, const void *payload, size_t len)
 	uint8_t	*frame;
 	size_t	 framelen;
 
-	if (c->proto == MSG_PROTO_1) {
-		fe_conn_reply1(c, NULL, payload);
-		return;
-	}
-	frame = peer_response((enum frm_command)opcode, payload, len,
-	    &framelen);
+	frame = peer_reply(c->proto, opcode, payload, len, &framelen);
 	fe_conn_write(c, frame, framelen);
 	fe_conn_next(c);
 }
@@ -392,38 +386,12 @@ void
 fe_conn_fail(struct fe_conn *c, int opcode, const char *fmt, ...)
 {
 	uint8_t	*frame;
-	char	*text;
 	size_t	 framelen;
 	va_list	 ap;
-	int	 n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	frame = peer_fail(c->proto, opcode, &framelen, fmt, ap);
 	va_end(ap);
-	if (n == -1)
-		fatal("%s", __func__);
-	if (n > FE_TEXT_MAX)
-		text[FE_TEXT_MAX] = '\0';
-	if (c->proto == MSG_PROTO_1) {
-		fe_conn_reply1(c, text, NULL);
-		free(text);
-		return;
-	}
-	frame = peer_error((enum frm_command)opcode, text, &framelen);
-	free(text);
 	fe_conn_write(c, frame, framelen);
-	fe_conn_next(c);
-}
-
-/* data: the text of an object. */
-static void
-fe_conn_reply1(struct fe_conn *c, const char *error, const char *data)
-{
-	uint8_t	*frame;
-	size_t	 len;
-
-	if ((frame = rpc_reply(error, data, &len)) == NULL)
-		fatal("%s", __func__);
-	fe_conn_write(c, frame, len);
 	fe_conn_next(c);
 }

@@ -161,8 +161,8 @@ engine_connect(int fd, short event, void *arg)
 	(void)event;
 	if (penv->stopping)
 		return;
-	if (penv->level == LOGL_DEBUG && penv->console && e->open.console[0] != '\0' &&
-	    e->console == -1) {
+	if (penv->level == LOGL_DEBUG && penv->console &&
+	    e->open.console[0] != '\0' && e->console == -1) {
 		/* Only watched: no reason to fail. */
 		if ((e->console = vmopen_connect(e->open.console)) == -1)
 			log_warn("console %s", e->open.console);

@@ -289,7 +289,7 @@ set_timeout(struct flags *fl, const char *value, char *why, size_t size)
 		return (-1);
 	}
 	if (flags_duration(eq + 1, &fl->fl_timeout[i]) == -1 ||
-	    (fl->fl_timeout[i] == 0 && i <= FLT_AGENT && i != FLT_STDIN)) {
+	    (i <= FLT_AGENT && i != FLT_STDIN && fl->fl_timeout[i] == 0)) {
 		logfmt_quote(quoted, sizeof(quoted), eq + 1);
 		snprintf(why, size, "invalid duration %s", quoted);
 		return (-1);

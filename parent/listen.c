@@ -22,6 +22,7 @@
 #define LISTEN_FDS_START	3
 
 #define LISTEN_NAME_1		"proxy1"	/* FileDescriptorName= */
+#define LISTEN_NAME_3		"proxy"
 #define LISTEN_PATH_1		"cc-oci-runtime"
 
 static int	listen_activated(const char *, int [MSG_PROTO_MAX], char *,
@@ -82,7 +83,7 @@ listen_number(void)
 
 /*
  * What the clients of an activated socket speak: by its name among those
- * of LISTEN_FDNAMES, else by its path.
+ * of LISTEN_FDNAMES if that is one of ours, else by its path.
  */
 static int
 listen_proto(int fd, const char *name, const char *path1)
@@ -91,10 +92,13 @@ listen_proto(int fd, const char *name, const char *path1)
 	socklen_t		 len;
 	size_t			 n;
 
-	if (name != NULL && (n = strcspn(name, ":")) > 0 &&
-	    strncmp(name, "unknown", n) != 0)
-		return (strncmp(name, LISTEN_NAME_1, n) == 0 &&
-		    n == strlen(LISTEN_NAME_1) ? MSG_PROTO_1 : MSG_PROTO_3);
+	n = name == NULL ? 0 : strcspn(name, ":");
+	if (n == strlen(LISTEN_NAME_1) &&
+	    strncmp(name, LISTEN_NAME_1, n) == 0)
+		return (MSG_PROTO_1);
+	if (n == strlen(LISTEN_NAME_3) &&
+	    strncmp(name, LISTEN_NAME_3, n) == 0)
+		return (MSG_PROTO_3);
 	memset(&sun, 0, sizeof(sun));
 	len = sizeof(sun) - 1;
 	if (getsockname(fd, (struct sockaddr *)&sun, &len) == -1)

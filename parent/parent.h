@@ -24,7 +24,7 @@
 #define PARENT_STARTS_MAX	16	/* engines being started at a time */
 #define PARENT_STARTS_RATE	200	/* engine starts a second */
 #define PARENT_READY_TIME	10	/* seconds a child has to get ready */
-#define PARENT_DIAL_TIME	1	/* seconds a 1.x VM's sockets may be late */
+#define PARENT_DIAL_TIME	1	/* seconds sockets of 1.x may be late */
 #define PARENT_STOP_TIME	3	/* seconds a child has to stop */
 #define PARENT_USER_FRONTEND	"_ccproxy"
 #define PARENT_USER_ENGINE	"_ccengine"

@@ -71,9 +71,9 @@ size_t
 vme_rpc_io_frames(struct vme_conn *c, uint8_t *p, size_t len)
 {
 	uint64_t	 seq;
-	size_t		 n, off, start;
+	size_t		 n, off;
 
-	for (off = start = 0; !c->dead && !c->closing &&
+	for (off = 0; !c->dead && !c->closing &&
 	    c->wait == VME_IDLE && len - off >= HYP_TTY_HEADER_SIZE;) {
 		if (hyp_tty_decode(p + off, &seq, &n) == -1 ||
 		    n > FRM_STDIN_MAX) {
@@ -88,8 +88,7 @@ vme_rpc_io_frames(struct vme_conn *c, uint8_t *p, size_t len)
 		}
 		if (len - off < HYP_TTY_HEADER_SIZE + n)
 			break;
-		start = off;
-		off = start + vme_tty_relay(c, p + start, len - start);
+		off += vme_tty_relay(c, p + off, len - off);
 	}
 	return (off);
 }

@@ -50,30 +50,14 @@ struct vme_env		*env = &vme_env;
 int
 main(int argc, char *argv[])
 {
+	struct sbx_args	 args;
 	uint32_t	 layers;
-	const char	*errstr;
-	uid_t		 uid;
-	gid_t		 gid;
-	uint64_t	 nofile;
-	int		 rootfd;
 
-	/* ccp-vmengine uid gid nofile rootfd: numbers from the parent */
-	if (argc != 5 || sbx_check_socket(SPAWN_CHANNEL_FD) == -1 ||
-	    sbx_check_socket(SPAWN_LOG_FD) == -1) {
+	if (sbx_args(&args, argc, argv) == -1) {
 		fprintf(stderr, "ccp-vmengine: started by cc-proxy only\n");
 		return (1);
 	}
-	log_init_child(SPAWN_LOG_FD, LOGL_WARN);
-	uid = (uid_t)strtonum(argv[1], 0, UINT32_MAX - 1, &errstr);
-	if (errstr == NULL)
-		gid = (gid_t)strtonum(argv[2], 0, UINT32_MAX - 1, &errstr);
-	if (errstr == NULL)
-		nofile = (uint64_t)strtonum(argv[3], 1, INT32_MAX, &errstr);
-	if (errstr == NULL)
-		rootfd = (int)strtonum(argv[4], -1, SPAWN_ROOT_FD, &errstr);
-	if (errstr != NULL)
-		fatalx("argument %s", errstr);
-	sbx_start(rootfd);
+	sbx_start(args.rootfd);
 
 	RB_INIT(&env->conns);
 	RB_INIT(&env->tokens);
@@ -82,13 +66,14 @@ main(int argc, char *argv[])
 	env->ctl_fd = env->io_fd = env->console_fd = env->peer_fd = -1;
 	env->frontend.iev_fd = -1;
 	env->state = VME_SETUP;
-	env->ios_max = nofile / 4 < VME_IOS_MAX ?
-	    (unsigned int)(nofile / 4) : VME_IOS_MAX;
+	env->ios_max = args.nofile / 4 < VME_IOS_MAX ?
+	    (unsigned int)(args.nofile / 4) : VME_IOS_MAX;
 	env->scratch = vme_malloc(VME_READ_SIZE);
 
 	sbx_warmup();
 	event_init();
-	layers = vme_sandbox(uid, gid, rootfd, nofile);
+	layers = vme_sandbox(args.uid, args.gid, args.rootfd,
+	    args.nofile);
 
 	evtimer_set(&env->run_ev, vme_conn_run, NULL);
 	if (imsgev_init(&env->parent, SPAWN_CHANNEL_FD, vme_parent_table,

@@ -32,7 +32,6 @@
 #define VME_REPLY_TOTAL	(64 * 1024 * 1024)	/* queued for all clients */
 #define VME_AWAY_TIME	10000	/* ms the VM's output waits for a shim that
 				   went with a full queue */
-#define VME_TEXT_MAX	(16 * 1024)	/* bytes of one error text */
 #define VME_IN_SMALL	(16 * 1024)	/* of a request, for any client */
 #define VME_IN_TOTAL	(64 * 1024 * 1024)	/* all of them, beyond that */
 #define VME_READ_SIZE	(128 * 1024)	/* one read from a client */
@@ -76,10 +75,10 @@ struct vme_conn {
 	RB_ENTRY(vme_conn)	 entry;
 	TAILQ_ENTRY(vme_conn)	 wait_entry;	/* session or I/O waiters */
 	TAILQ_ENTRY(vme_conn)	 run_entry;
-	uint64_t		 connid;	/* the frontend's have 32 bits */
+	uint64_t		 connid;	/* frontend's: 32 bits */
 	uint32_t		 client;	/* number for the log */
 	int			 proto;		/* enum msg_proto */
-	int			 is_io;		/* kept end of a 1.x descriptor */
+	int			 is_io;		/* our end for 1.x I/O */
 	/* takes what can be handled of what was read, see vme_conn_frames() */
 	size_t			(*frames)(struct vme_conn *, uint8_t *,
 				    size_t);
@@ -123,7 +122,7 @@ struct vme_session {
 	char			 token[TOKEN_SIZE];	/* "": null session */
 	uint64_t		 base;		/* stdio; stderr is base + 1 */
 	unsigned int		 nseq;		/* 2; 1.x: 1 or 2 */
-	int			 raw;		/* 1.x: messages pass as they are */
+	int			 raw;		/* 1.x: messages as they are */
 	struct vme_conn		*conn;		/* the shim, if connected */
 	int			 claimed;	/* a shim has been here */
 	int			 started;
@@ -180,7 +179,7 @@ void	 vme_vmlog(enum log_level, const char *section, const char *, ...)
 	    __attribute__((__format__(printf, 3, 4)));
 void	*vme_malloc(size_t);
 
-/* conn.c: connections and their queues */
+/* conn.c: connections; out.c: what goes to them */
 struct vme_conn *vme_conn_new(uint64_t connid, uint32_t client, int fd);
 struct vme_conn *vme_conn_find(uint64_t connid);
 size_t	 vme_conn_frames(struct vme_conn *, uint8_t *, size_t);

@@ -832,6 +832,13 @@ def alive(pid):
 	return s[s.rindex(")") + 2] not in "ZX"
 
 
+def default_signals():
+	"""What ran the suite may ignore some, and that is inherited."""
+	for n in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT,
+	    signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+		signal.signal(n, signal.SIG_DFL)
+
+
 class Daemon:
 	"""A cc-proxy of its own in a private directory.
 
@@ -877,7 +884,8 @@ class Daemon:
 		with open(self.log_path, "ab") as log:
 			self.proc = subprocess.Popen(self.argv, stderr=log,
 			    stdin=subprocess.DEVNULL, stdout=log, cwd=self.dir,
-			    env=self.env, pass_fds=self.pass_fds)
+			    env=self.env, pass_fds=self.pass_fds,
+			    preexec_fn=default_signals)
 		if ready:
 			self.wait_listening()
 

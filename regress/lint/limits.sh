@@ -29,6 +29,7 @@ done <<-EOF
 	parent/parent.h PARENT_STARTS_MAX 16 .It 16 engines being started
 	parent/parent.h PARENT_STARTS_RATE 200 and 200 started in a second
 	parent/parent.h PARENT_READY_TIME 10 .It 10 s for a process to start
+	parent/parent.h PARENT_DIAL_TIME 1 .It 1 s for the sockets
 	parent/parent.h PARENT_STOP_TIME 3 which get three seconds
 	common/msg.h MSG_ID_MAX 512 .It 512 bytes for an id
 	common/msg.h MSG_SUN_MAX 107 .It 107 bytes for the path
@@ -39,18 +40,23 @@ done <<-EOF
 	frontend/frontend.h FE_UNACKED_MAX 8 .It 8 connections passed on
 	frontend/frontend.h FE_CONTROL_MAX 16 .It 16 clients of the control
 	frontend/frontend.h FE_TOKENS_VM 16384 .It 16384 tokens
-	frontend/frontend.h FE_TEXT_MAX 16384 .It 16 KiB for the text
+	frontend/frontend.h FE_RPC_TOTAL 67108864 .It 64 MiB of requests of
+	common/peer.h PEER_TEXT_MAX 16384 .It 16 KiB for the text
 	common/frame.h FRM_UNROUTED_MAX 65536 .It 64 KiB for the payload
 	common/frame.h FRM_STDIN_MAX 65536 .It 64 KiB for the payload
 	common/frame.h FRM_PAYLOAD_MAX 1048576 .It 1 MiB for the payload
 	common/json.c JSON_DEPTH_MAX 1024 .It 1024 levels
 	common/json.c JSON_VALUES_MAX 65536 and 65536 values
 	common/request.h REQ_STREAMS_MAX 1024 .It 1024 tokens asked for
+	common/rpc1.h RPC_BODY_MAX 1048576 .It 1 MiB for a request of
+	common/rpc1.h RPC_REPLY_MAX 1024 .It 1024 bytes for a reply
 	common/hyper.h HYP_MESSAGE_MAX 10240 .It 10240 bytes for a message
 	common/hyper.h HYP_RECV_MAX 1048576 .It 1 MiB for a message from
 	vmengine/vmengine.h VME_CLOSE_TIME 10 .It 10 s for a client
 	vmengine/vmengine.h VME_REPLY_MAX 16384 .It 16 KiB of responses
-	vmengine/vmengine.h VME_TEXT_MAX 16384 .It 16 KiB for the text
+	vmengine/vmengine.h VME_REPLY_TOTAL 67108864 .It 64 MiB of responses
+	vmengine/vmengine.h VME_AWAY_TIME 10000 away for 10 s,
+	vmengine/vmengine.h VME_IOS_MAX 4096 .It 4096 I/O descriptors
 	vmengine/vmengine.h VME_IN_TOTAL 67108864 .It 64 MiB of requests
 	vmengine/vmengine.h VME_IN_SMALL 16384 shorter than 16 KiB
 	vmengine/vmengine.h VME_INFLIGHT 64 .It 64 commands that
@@ -58,6 +64,7 @@ done <<-EOF
 	vmengine/vmengine.h VME_OUT_MAX 262144 .It 256 KiB of output
 	vmengine/vmengine.h VME_OUT_TOTAL 67108864 .It 64 MiB of output
 	vmengine/vmengine.h VME_DRAIN_MAX 4194304 .It 4 MiB of output
+	common/log.c LOG_WAIT 100 room for at most 100 ms
 	common/imsgev.h IMSGEV_QUEUE_MAX 1024 .It 1024 messages queued
 	parent/logsink.c BUCKET_BURST 2000 .It 2000 log messages
 	parent/logsink.c BUCKET_RATE 1000 and 1000 a second
