@@ -508,14 +508,15 @@ flags_log_level(const struct flags *fl, const char *env, const char **name,
 	int		 v = fl->fl_verbosity;
 
 	*console = 1;
-	*name = env != NULL && env[0] != '\0' ? env : fl->fl_log;
-	if (*name == env && isdigit((unsigned char)env[0])) {
+	*name = fl->fl_log;
+	if (env != NULL && isdigit((unsigned char)env[0])) {
 		/* A number, as for the 1.x daemon: the flag wins. */
 		if (v == -1)
 			v = (int)strtonum(env, 0, INT32_MAX, &errstr);
-		*name = fl->fl_log;
-	} else if (*name == env)
+	} else if (env != NULL && env[0] != '\0') {
+		*name = env;
 		v = -1;
+	}
 	if (v == -1)
 		return (log_level_parse(*name));
 	*console = v >= 3;
