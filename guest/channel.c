@@ -73,14 +73,20 @@ guest_chan_listen(struct guest_chan *c, const char *path)
 		errno = ENAMETOOLONG;
 		return (-1);
 	}
-	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
-		(void)unlink(path);
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode)) {
+		errno = EADDRINUSE;
+		return (-1);
+	}
+	/* It gets its name when it listens: who sees it can connect. */
+	(void)strlcat(sun.sun_path, "~", sizeof(sun.sun_path));
+	if (lstat(sun.sun_path, &st) == 0 && S_ISSOCK(st.st_mode))
+		(void)unlink(sun.sun_path);
 	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
 	    0)) == -1)
 		return (-1);
 	mask = umask(077);
 	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 ||
-	    listen(fd, 8) == -1) {
+	    listen(fd, 8) == -1 || rename(sun.sun_path, path) == -1) {
 		save = errno;
 		(void)umask(mask);
 		close(fd);
