@@ -55,7 +55,7 @@
 #endif
 
 static uint32_t	 sbx_root(const struct sbx_conf *, int);
-static void	 sbx_root_pivot(void);
+static uint32_t	 sbx_root_pivot(void);
 static void	 sbx_root_chroot(int);
 static int	 sbx_drop_bounding(uint64_t);
 static void	 sbx_set_ids(uid_t, gid_t);
@@ -279,8 +279,7 @@ sbx_root(const struct sbx_conf *conf, int root)
 
 	if (root && SBX_PRODUCTION) {
 		if (conf->namespaces) {
-			sbx_root_pivot();
-			layers = SBX_ROOT | SBX_NAMESPACES;
+			layers = sbx_root_pivot();
 		} else if (conf->rootfd != -1) {
 			sbx_root_chroot(conf->rootfd);
 			layers = SBX_ROOT;
@@ -296,17 +295,26 @@ sbx_root(const struct sbx_conf *conf, int root)
  * Processes started while the parent may still mount: not even the mounts
  * of the host are left to be reached.
  */
-static void
+static uint32_t
 sbx_root_pivot(void)
 {
 	int	 fd;
 
 	if (unshare(CLONE_NEWNS | CLONE_NEWCGROUP) == -1)
 		fatal("sandbox: unshare");
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
-		fatal("sandbox: private mounts");
 	if ((fd = sbx_empty_root()) == -1)
 		fatal("sandbox: empty root");
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1) {
+		if (errno != EINVAL)
+			fatal("sandbox: private mounts");
+		/* Started in a chroot there is nothing to pivot. */
+		log_warnx("the root directory is no mount point: the "
+		    "frontend changes it, but keeps the mounts");
+		sbx_root_chroot(fd);
+		if (close(fd) == -1)
+			fatal("sandbox: root directory");
+		return (SBX_ROOT);
+	}
 	if (syscall(SYS_move_mount, fd, "", AT_FDCWD, "/",
 	    FS_MOVE_EMPTY_PATH) == -1)
 		fatal("sandbox: mount");
@@ -319,6 +327,7 @@ sbx_root_pivot(void)
 		fatal("sandbox: old root");
 	if (chdir("/") == -1)
 		fatal("sandbox: root directory");
+	return (SBX_ROOT | SBX_NAMESPACES);
 }
 
 /*

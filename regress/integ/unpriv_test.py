@@ -163,6 +163,42 @@ def root(d):
 		equal(os.stat("/proc/%d/mem" % p).st_uid, 0, "owner of mem")
 
 
+# A root directory made of bind mounts, itself no mount point.
+CHROOT = """set -e
+new=$1 && shift
+mkdir "$new"
+for f in /*; do
+	case $f in "/*") continue ;; esac
+	if [ -h "$f" ]; then cp -P "$f" "$new$f"
+	elif [ -d "$f" ]; then mkdir "$new$f" && mount --rbind "$f" "$new$f"
+	fi
+done
+exec chroot "$new" "$@"
+"""
+
+
+@test("unpriv", "started in a chroot, whose root is no mount point",
+    private=False)
+def chrooted():
+	need_root()
+	if SANITIZED:
+		raise Skip("the sandbox is off in a sanitizer build")
+	need_mount_namespace()
+	d = Daemon(start=False, level="debug")
+	d.argv = ["unshare", "-m", "sh", "-c", CHROOT, "sh",
+	    os.path.join(d.dir, "new")] + [os.path.abspath(d.argv[0])] + \
+	    d.argv[1:]
+	try:
+		d.start()
+		d.wait_log("the root directory is no mount point")
+		vm = d.vm()
+		full_session(d, vm)
+		for p in d.children():
+			equal(os.listdir("/proc/%d/root" % p), [], "root")
+	finally:
+		d.dispose()
+
+
 @test("unpriv", "root's parent keeps six capabilities", daemon=QUIET)
 def parent(d):
 	need_root()
