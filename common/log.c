@@ -22,7 +22,7 @@
 
 #include "log.h"
 
-#define LOG_WAIT	100	/* ms a warning waits, once, for room */
+#define LOG_WAIT	100	/* ms a record waits, once, for room */
 
 static void	 log_ventry(enum log_level, int, const struct log_field *,
 		    const char *, va_list)
@@ -46,7 +46,7 @@ static const char *const log_names[] = {
 static enum log_level	 log_max = LOGL_WARN;
 static int		 log_fd = -1;
 static uint64_t		 log_dropped;
-static int		 log_stuck;	/* a warning waited in vain */
+static int		 log_stuck;	/* a record waited in vain */
 static void		(*log_sink)(enum log_level, const char *,
 			    const struct log_field *);
 
@@ -270,7 +270,7 @@ log_send(enum log_level level, const char *msg, const struct log_field *fields)
 		if (errno == EINTR)
 			continue;
 		/* What matters is not lost behind a flood of what does not. */
-		if (errno != EAGAIN || level > LOGL_WARN || log_stuck)
+		if (errno != EAGAIN || level > LOGL_INFO || log_stuck)
 			return (-1);
 		log_stuck = 1;
 		pfd.fd = log_fd;

@@ -2,8 +2,9 @@
 
 /*
  * Logging.  A child writes one record per SOCK_SEQPACKET packet to its log
- * channel (descriptor 4) and does not block, but for a moment where a warning
- * would be lost; the parent adds the identity it knows, escapes and prints.
+ * channel (descriptor 4) and does not block, but for a moment where a record
+ * above debug would be lost; the parent adds the identity it knows, escapes
+ * and prints.
  * A record is (big endian):
  *	u8 level | u8 number of fields | u16 length, msg |
  *	per field: u8 length, key | u16 length, value

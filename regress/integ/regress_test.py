@@ -276,7 +276,7 @@ def pod_exit(d, status=0):
 @test("regress", "pod mode: output queued for a slow shim when the VM ends",
     bystander=False, private=False)
 def pod_slow():
-	d = pod_daemon()
+	d = pod_daemon(level="info")
 	try:
 		vm = d.vm()
 		s, other = vm.shim(), vm.shim()
