@@ -27,7 +27,8 @@ $(PROBE): $(addprefix $(BUILD)/,$(PROBE_SRCS:.c=.o)) $(LIBRARIES)
 
 tests: $(UNIT_BINS) $(PROBE)
 
-.PRECIOUS: $(BUILD)/regress/unit/%.o
+# Objects are kept: nothing is said after the count.
+.SECONDARY:
 
 # What is run on a build in directory $(1).
 suite		= CCP_BUILD=$(1) $(addprefix $(1)/regress/unit/,$(UNIT)) \
