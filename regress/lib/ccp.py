@@ -552,10 +552,12 @@ class Agent:
 	# What the guest sends.
 
 	def raw_ctl(self, data):
+		self.wait_accept("ctl")
 		with self.lock["ctl"]:
 			self.ctl.sendall(data)
 
 	def raw_io(self, data):
+		self.wait_accept("io")
 		with self.lock["io"]:
 			self.io.sendall(data)
 
