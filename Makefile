@@ -9,6 +9,9 @@ BINDIR		?= $(PREFIX)/bin
 MANDIR		?= $(PREFIX)/share/man
 LOCALSTATEDIR	?= /var
 DESTDIR		?=
+# Where units go; nowhere if pkg-config does not know systemd.
+UNITDIR		?= $(shell pkg-config --variable=systemdsystemunitdir \
+		   systemd 2>/dev/null)
 PROXYDIR	:= $(LIBEXECDIR)/clear-containers
 SOCKETDIR	:= $(LOCALSTATEDIR)/run/clear-containers
 SOCKETDIR1	:= $(LOCALSTATEDIR)/run/cc-oci-runtime
@@ -169,6 +172,13 @@ install: all
 	set -e; for m in $(MAN); do s=$${m##*.}; \
 		$(INSTALL) -d $(DESTDIR)$(MANDIR)/man$$s; \
 		$(INSTALL) -m 644 $$m $(DESTDIR)$(MANDIR)/man$$s; done
+	set -e; [ -z "$(UNITDIR)" ] || for u in service socket; do \
+		$(INSTALL) -d $(DESTDIR)$(UNITDIR); \
+		sed -e 's,@libexecdir@,$(LIBEXECDIR),' \
+		    -e 's,@localstatedir@,$(LOCALSTATEDIR),' \
+		    systemd/cc-proxy.$$u.in >$(BUILD)/cc-proxy.$$u; \
+		$(INSTALL) -m 644 $(BUILD)/cc-proxy.$$u \
+		    $(DESTDIR)$(UNITDIR); done
 
 dist:
 	git archive --format=tar --prefix=cc-proxy-$(VERSION)/ HEAD | \
