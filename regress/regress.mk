@@ -6,6 +6,8 @@ UNIT		:= $(basename $(notdir $(wildcard regress/unit/*_test.c)))
 UNIT_BINS	:= $(addprefix $(BUILD)/regress/unit/,$(UNIT))
 PROBE_SRCS	:= $(wildcard regress/sandbox/*.c)
 PROBE		:= $(BUILD)/regress/sandbox/probe
+BENCH_SRCS	:= $(wildcard regress/bench/*.c)
+BENCH		:= $(BUILD)/regress/bench/bench
 SCRIPTS		:= $(wildcard regress/proto/*_test.py) \
 		   $(wildcard regress/integ/*_test.py)
 LINTS		:= $(wildcard regress/lint/*.sh)
@@ -25,7 +27,12 @@ $(PROBE): $(addprefix $(BUILD)/,$(PROBE_SRCS:.c=.o)) $(LIBRARIES)
 	    $(filter %.o,$^) $(BUILD)/libfrontend.a $(BUILD)/libvmengine.a \
 	    $(BUILD)/libparent.a $(BUILD)/libcommon.a $(LIBS)
 
-tests: $(UNIT_BINS) $(PROBE)
+$(BENCH): $(addprefix $(BUILD)/,$(BENCH_SRCS:.c=.o)) $(LIBRARIES)
+	@echo "LD $@"
+	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LHARDEN) $(LDFLAGS) -o $@ \
+	    $(filter %.o,$^) $(BUILD)/libclient.a $(BUILD)/libcommon.a $(LIBS)
+
+tests: $(UNIT_BINS) $(PROBE) $(BENCH)
 
 # Objects are kept: nothing is said after the count.
 .SECONDARY:
@@ -49,6 +56,11 @@ asan: root-users
 lint: programs
 	regress/run CCP_BUILD=$(BUILD) $(LINTS)
 
+# Numbers, not verdicts.
+.PHONY: bench
+bench: programs $(BENCH) root-users
+	@$(BENCH) $(BUILD)
+
 # All of it in one count.  What is missing is installed first, by a make of
 # its own: this one has looked for the compiler already.
 check-all:
@@ -68,4 +80,5 @@ fuzz:
 	    $(filter-out %sandbox.c %landlock.c %scmp.c %warmup.c %spawn.c, \
 	    $(addprefix common/,$(common_SRCS))) $(LIBS); done
 
--include $(UNIT_BINS:=.d) $(addprefix $(BUILD)/,$(PROBE_SRCS:.c=.d))
+-include $(UNIT_BINS:=.d) $(addprefix $(BUILD)/,$(PROBE_SRCS:.c=.d) \
+	$(BENCH_SRCS:.c=.d))
