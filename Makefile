@@ -63,20 +63,22 @@ endif
 LIBS	:= -levent_core -ljansson -lseccomp -lbsd
 
 # One list per folder; the file with main() comes first.
-parent_SRCS	:= parent.c child.c flags.c listen.c vmopen.c engines.c ksm.c \
-		   logsink.c logfmt.c sandbox_parent.c
+parent_SRCS	:= parent.c child.c flags.c guestdir.c listen.c vmopen.c \
+		   engines.c ksm.c logsink.c logfmt.c sandbox_parent.c
 frontend_SRCS	:= frontend.c accept.c handshake.c fe_request.c fe_rpc.c route.c \
 		   handover.c control.c sandbox_frontend.c
 vmengine_SRCS	:= vmengine.c conn.c out.c command.c session.c agent_ctl.c \
-		   agent_tty.c console.c handover.c rpc.c rpc_io.c sandbox_vmengine.c
+		   agent_tty.c console.c dialect.c handover.c process.c \
+		   rpc.c rpc_io.c signal.c stdin.c sandbox_vmengine.c
 ctl_SRCS	:= cc-proxyctl.c run.c session.c show.c term.c
 guest_SRCS	:= ccp-guest.c channel.c command.c container.c cred.c ctl.c \
 		   file.c job.c json.c mounts.c net.c pod.c process.c ps.c \
 		   rootfs.c spawn.c tty.c vm.c
 lib_SRCS	:= client.c requests.c
-common_SRCS	:= frame.c hyper.c json.c jsonedit.c reqfield.c request.c rpc1.c token.c peer.c \
-		   log.c msg.c ibuf.c msgbuf.c imsg.c imsgev.c spawn.c \
-		   sandbox.c landlock.c scmp.c warmup.c
+common_SRCS	:= frame.c hyper.c hypjson.c hyptext.c json.c jsonedit.c \
+		   reqfield.c request.c rpc1.c token.c peer.c log.c msg.c \
+		   ibuf.c msgbuf.c imsg.c imsgev.c spawn.c sandbox.c \
+		   landlock.c scmp.c warmup.c
 
 FOLDERS		:= common lib parent frontend vmengine ctl guest
 LIBRARIES	:= $(BUILD)/libcommon.a $(BUILD)/libclient.a \

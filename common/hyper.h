@@ -17,8 +17,10 @@
 
 #define HYP_CTL_HEADER_SIZE	8
 #define HYP_TTY_HEADER_SIZE	12
-#define HYP_MESSAGE_MAX		10240	/* to the agent, header included */
+#define HYP_MESSAGE_MAX		10240	/* to any agent, header included */
+#define HYP_COMMAND_MAX		(1024 * 1024)	/* to one that is known */
 #define HYP_RECV_MAX		(1024 * 1024)	/* from the agent, ditto */
+#define HYP_STDIN_MAX		512	/* bytes hyperstart keeps of an input */
 #define HYP_TTY_PAYLOAD_MAX	(HYP_MESSAGE_MAX - HYP_TTY_HEADER_SIZE)
 
 enum hyp_code {
@@ -45,6 +47,10 @@ enum hyp_code {
 	HYP_ASYNCEVENT = 24,
 	HYP_DELETEINTERFACE = 25
 };
+
+/* The same numbers in the words of hyperstart 4243 and later. */
+#define HYP_PROCESSEVENT	HYP_PSCONTAINER	/* from the agent */
+#define HYP_SIGNALPROCESS	HYP_ASYNCEVENT	/* to the agent */
 
 /* The code of a command a client may name, or -1. Case matters. */
 int	 hyp_code(const char *name);

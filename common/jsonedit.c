@@ -19,21 +19,6 @@
 #define JSON_SHOWN	64	/* characters of a number in an error */
 #define JSON_FOLDED	0x100	/* with a letter: it was not ASCII */
 
-enum json_match {
-	JSON_NOMATCH,
-	JSON_SIMILAR,		/* but for the case of letters */
-	JSON_EXACT
-};
-
-/* The members of an object, one by one; json_member() fills the slices. */
-struct json_members {
-	struct json_slice	 key;	/* between the quotes */
-	struct json_slice	 value;
-	struct json_slice	 whole;	/* from the comma to the next one */
-	const char		*next;
-	const char		*end;
-};
-
 /* What json_set_stdio() finds out before it edits. */
 struct json_edit {
 	uint64_t	 preset_stdio;
@@ -76,20 +61,48 @@ json_skip_value(const char *p, const char *end)
 }
 
 static int
-json_members(struct json_members *m, struct json_slice object)
+json_enter(struct json_members *m, struct json_slice text, char opener)
 {
 	memset(m, 0, sizeof(*m));
-	if (object.p == NULL)
+	if (text.p == NULL)
 		return (-1);
-	m->end = object.p + object.len;
-	m->next = json_skip_space(object.p, m->end);
-	if (m->next == m->end || *m->next != '{')
+	m->end = text.p + text.len;
+	m->next = json_skip_space(text.p, m->end);
+	if (m->next == m->end || *m->next != opener)
 		return (-1);
 	m->next++;
 	return (0);
 }
 
+int
+json_members(struct json_members *m, struct json_slice object)
+{
+	return (json_enter(m, object, '{'));
+}
+
+int
+json_elements(struct json_members *m, struct json_slice array)
+{
+	return (json_enter(m, array, '['));
+}
+
+/* The value at p, which ends what begins at start. */
 static int
+json_take(struct json_members *m, const char *start, const char *p)
+{
+	const char	*q;
+
+	q = json_skip_value(p, m->end);
+	m->value.p = p;
+	m->value.len = (size_t)(q - p);
+	q = json_skip_space(q, m->end);
+	m->whole.p = start;
+	m->whole.len = (size_t)(q - start);
+	m->next = q < m->end && *q == ',' ? q + 1 : q;
+	return (1);
+}
+
+int
 json_member(struct json_members *m)
 {
 	const char	*p, *q, *start;
@@ -104,15 +117,18 @@ json_member(struct json_members *m)
 	p = json_skip_space(q, m->end);
 	if (p == m->end || *p != ':')
 		return (0);
-	p = json_skip_space(p + 1, m->end);
-	q = json_skip_value(p, m->end);
-	m->value.p = p;
-	m->value.len = (size_t)(q - p);
-	q = json_skip_space(q, m->end);
-	m->whole.p = start;
-	m->whole.len = (size_t)(q - start);
-	m->next = q < m->end && *q == ',' ? q + 1 : q;
-	return (1);
+	return (json_take(m, start, json_skip_space(p + 1, m->end)));
+}
+
+int
+json_element(struct json_members *m)
+{
+	const char	*p;
+
+	p = json_skip_space(m->next, m->end);
+	if (p == m->end || *p == ']' || *p == '}' || *p == ',')
+		return (0);
+	return (json_take(m, m->next, p));
 }
 
 /*
@@ -152,7 +168,7 @@ json_key_char(const char **p, const char *end)
 	return (u > 0x7f ? -1 : u);
 }
 
-static int
+enum json_match
 json_key_match(struct json_slice key, const char *name)
 {
 	const char	*p, *end;
@@ -234,8 +250,7 @@ json_find_set(struct json_slice object, const char *name,
 	return (json_lookup(object, name, 0, value));
 }
 
-/* 1 and *v if the digits are a number in range, else 0. */
-static int
+int
 json_slice_uint(struct json_slice s, uint64_t *v)
 {
 	size_t	 i;

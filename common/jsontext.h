@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * What json.c, jsonedit.c and request.c share; no other file needs it.
+ * What json.c, jsonedit.c, hypjson.c and request.c share; no other file
+ * needs it.
  * Pure: no I/O, no log, no globals.
  */
 
@@ -36,6 +37,38 @@ const char *json_skip_string(const char *p, const char *end);
 
 /* The value of the escape \uXXXX at p, or -1 if there is none. */
 int	 json_unicode_escape(const char *p, const char *end);
+
+enum json_match {
+	JSON_NOMATCH,
+	JSON_SIMILAR,		/* but for the case of letters */
+	JSON_EXACT
+};
+
+/* The key of a member, its escapes undone, and a name in ASCII. */
+enum json_match json_key_match(struct json_slice key, const char *name);
+
+/*
+ * The members of an object one by one, or the elements of an array, in text
+ * that json_parse() has accepted; in any other they end early, within it.
+ */
+struct json_members {
+	struct json_slice	 key;	/* between the quotes */
+	struct json_slice	 value;
+	struct json_slice	 whole;	/* from the comma to the next one */
+	const char		*next;	/* behind the last: the bracket */
+	const char		*end;
+};
+
+/* Begin with the first; -1 if the text is not an object, or not an array. */
+int	 json_members(struct json_members *, struct json_slice object);
+int	 json_elements(struct json_members *, struct json_slice array);
+
+/* Fill the slices from the next one: 1, or 0 if there is none. */
+int	 json_member(struct json_members *);
+int	 json_element(struct json_members *);
+
+/* 1 and *v if the slice is digits alone and in range, else 0. */
+int	 json_slice_uint(struct json_slice, uint64_t *v);
 
 /* As json_find(), but members that are null do not count. */
 int	 json_find_set(struct json_slice object, const char *name,

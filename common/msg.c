@@ -190,11 +190,13 @@ msg_vm_conf_encode(const struct msg_vm_conf *m)
 	return (msg_close(b, ibuf_add_n32(b, m->vmid) == -1 ||
 	    ibuf_add_n8(b, (uint64_t)m->level) == -1 ||
 	    ibuf_add_n8(b, (uint64_t)m->proto) == -1 ||
+	    ibuf_add_n8(b, (uint64_t)m->guest) == -1 ||
 	    ibuf_add_n32(b, t->shim) == -1 ||
 	    ibuf_add_n32(b, t->process) == -1 ||
 	    ibuf_add_n32(b, t->stdin_) == -1 ||
 	    ibuf_add_n32(b, t->ready) == -1 ||
 	    ibuf_add_n32(b, t->agent) == -1 ||
+	    ibuf_add_n32(b, t->destroy) == -1 ||
 	    msg_add_str(b, m->id) == -1 || msg_add_str(b, m->ctl) == -1 ||
 	    msg_add_str(b, m->path) == -1));
 }
@@ -207,11 +209,13 @@ msg_vm_conf_decode(struct ibuf *b, struct msg_vm_conf *m)
 	return (msg_end(b, ibuf_get_n32(b, &m->vmid) == -1 ||
 	    msg_get_enum(b, &m->level, 16) == -1 ||
 	    msg_get_enum(b, &m->proto, MSG_PROTO_MAX) == -1 ||
+	    msg_get_enum(b, &m->guest, MSG_GUEST_MAX) == -1 ||
 	    ibuf_get_n32(b, &t->shim) == -1 ||
 	    ibuf_get_n32(b, &t->process) == -1 ||
 	    ibuf_get_n32(b, &t->stdin_) == -1 ||
 	    ibuf_get_n32(b, &t->ready) == -1 ||
 	    ibuf_get_n32(b, &t->agent) == -1 ||
+	    ibuf_get_n32(b, &t->destroy) == -1 ||
 	    msg_get_str(b, m->id, sizeof(m->id)) == -1 ||
 	    msg_get_str(b, m->ctl, sizeof(m->ctl)) == -1 ||
 	    msg_get_str(b, m->path, sizeof(m->path)) == -1));

@@ -56,6 +56,14 @@ enum msg_proto {
 	MSG_PROTO_MAX
 };
 
+/* What kind of agent a VM has, as far as the administrator says. */
+enum msg_guest {
+	MSG_GUEST_AUTO,		/* the engine is to find out */
+	MSG_GUEST_AGENT,
+	MSG_GUEST_HYPERSTART,
+	MSG_GUEST_MAX
+};
+
 /* SETUP_LISTEN */
 enum msg_listener {
 	MSG_LISTEN_CLIENT,	/* protocol 3.x */
@@ -78,6 +86,7 @@ struct msg_timeouts {
 	uint32_t	 stdin_;	/* stdin waits for its process */
 	uint32_t	 ready;		/* the agent's first message */
 	uint32_t	 agent;		/* the agent's reply to a command */
+	uint32_t	 destroy;	/* the agent's reply to destroypod */
 };
 
 struct msg_vm_open {
@@ -107,6 +116,7 @@ struct msg_vm_conf {
 	uint32_t	 vmid;
 	int		 level;
 	int		 proto;		/* of its registration */
+	int		 guest;		/* enum msg_guest */
 	struct msg_timeouts timeouts;
 	char		 id[MSG_ID_MAX + 1];
 	char		 ctl[MSG_SUN_MAX + 1];	/* names the peer in errors */

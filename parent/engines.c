@@ -228,11 +228,14 @@ engine_config(struct engine *e)
 	conf.vmid = e->open.vmid;
 	conf.level = penv->level;
 	conf.proto = e->open.proto;
+	conf.guest = guestdir_find(&penv->flags.fl_guest_dirs, e->open.ctl,
+	    penv->flags.fl_guest);
 	conf.timeouts.shim = t[FLT_SHIM];
 	conf.timeouts.process = t[FLT_PROCESS];
 	conf.timeouts.stdin_ = t[FLT_STDIN];
 	conf.timeouts.ready = t[FLT_READY];
 	conf.timeouts.agent = t[FLT_AGENT];
+	conf.timeouts.destroy = t[FLT_DESTROY];
 	strlcpy(conf.id, e->open.id, sizeof(conf.id));
 	strlcpy(conf.ctl, e->open.ctl, sizeof(conf.ctl));
 	strlcpy(conf.path, penv->path, sizeof(conf.path));

@@ -16,6 +16,7 @@
 #include "flags.h"
 #include "log.h"
 #include "logfmt.h"
+#include "msg.h"
 
 #ifndef CCP_PROXYDIR
 #define CCP_PROXYDIR	"/usr/libexec/clear-containers"
@@ -37,6 +38,8 @@ enum flag_id {
 	FLAG_CONTROL_PATH,
 	FLAG_GLOG,
 	FLAG_GLOG_BOOL,
+	FLAG_GUEST,
+	FLAG_GUEST_DIR,
 	FLAG_KSM,
 	FLAG_LIBEXEC,
 	FLAG_LOG,
@@ -63,6 +66,11 @@ static const struct flag {
 	    NULL },
 	{ "control-path", FLAG_CONTROL_PATH, "string",
 	    "path of the administration socket", NULL },
+	{ "guest", FLAG_GUEST, "value",
+	    "agents of VMs [auto, agent, hyperstart]", "auto" },
+	{ "guest-dir", FLAG_GUEST_DIR, "directory=mode",
+	    "what -guest says, for VMs with their control socket in this "
+	    "directory; may be\n    \trepeated", NULL },
 	{ "ksm", FLAG_KSM, "value",
 	    "KSM settings [off, initial, auto]", "auto" },
 	{ "libexec", FLAG_LIBEXEC, "string",
@@ -87,8 +95,9 @@ static const struct flag {
 	{ "stderrthreshold", FLAG_GLOG, "value", "accepted and ignored",
 	    NULL },
 	{ "timeout", FLAG_TIMEOUT, "name=duration",
-	    "a deadline: shim, process, stdin, ready, agent, ksm-kick, "
-	    "ksm-standard or\n    \tksm-slow; may be repeated", NULL },
+	    "a deadline: shim, process, stdin, ready, agent, destroy, "
+	    "ksm-kick,\n    \tksm-standard or ksm-slow; may be repeated",
+	    NULL },
 	{ "uri", FLAG_URI, "string",
 	    "proxy socket URI; the daemon serves one pod", NULL },
 	{ "v", FLAG_V, "value",
@@ -109,6 +118,7 @@ static const struct {
 	[FLT_STDIN] = { "stdin", 30000 },
 	[FLT_READY] = { "ready", 60000 },
 	[FLT_AGENT] = { "agent", 600000 },
+	[FLT_DESTROY] = { "destroy", 10000 },
 	[FLT_KSM_KICK] = { "ksm-kick", 30000 },
 	[FLT_KSM_STANDARD] = { "ksm-standard", 120000 },
 	[FLT_KSM_SLOW] = { "ksm-slow", 120000 }
@@ -120,6 +130,7 @@ static int	 parse_uint(const char *, uint64_t *, const char **);
 static int	 duration_unit(const char *, uint64_t *);
 static int	 duration_term(const char **, uint64_t *);
 static int	 set_verbosity(struct flags *, const char *, const char **);
+static int	 set_guest(struct flags *, const char *, char *, size_t);
 static int	 set_ksm(struct flags *, const char *, char *, size_t);
 static int	 set_timeout(struct flags *, const char *, char *, size_t);
 static int	 set_value(struct flags *, const struct flag *, const char *,
@@ -249,6 +260,19 @@ flags_duration(const char *s, uint32_t *ms)
 	return (0);
 }
 
+static int
+set_guest(struct flags *fl, const char *value, char *why, size_t size)
+{
+	int	 guest;
+
+	if ((guest = guestdir_parse(value)) == -1) {
+		snprintf(why, size, "unknown guest %s", value);
+		return (-1);
+	}
+	fl->fl_guest = guest;
+	return (0);
+}
+
 /* Only the first word of a list counts. */
 static int
 set_ksm(struct flags *fl, const char *value, char *why, size_t size)
@@ -289,7 +313,7 @@ set_timeout(struct flags *fl, const char *value, char *why, size_t size)
 		return (-1);
 	}
 	if (flags_duration(eq + 1, &fl->fl_timeout[i]) == -1 ||
-	    (i <= FLT_AGENT && i != FLT_STDIN && fl->fl_timeout[i] == 0)) {
+	    (i <= FLT_DESTROY && i != FLT_STDIN && fl->fl_timeout[i] == 0)) {
 		logfmt_quote(quoted, sizeof(quoted), eq + 1);
 		snprintf(why, size, "invalid duration %s", quoted);
 		return (-1);
@@ -320,6 +344,13 @@ set_value(struct flags *fl, const struct flag *flag, const char *value,
 	switch (flag->id) {
 	case FLAG_CONTROL_PATH:
 		fl->fl_control_path = value;
+		break;
+	case FLAG_GUEST:
+		result = set_guest(fl, value, text, sizeof(text));
+		break;
+	case FLAG_GUEST_DIR:
+		result = guestdir_add(&fl->fl_guest_dirs, value, text,
+		    sizeof(text));
 		break;
 	case FLAG_KSM:
 		result = set_ksm(fl, value, text, sizeof(text));
@@ -415,6 +446,7 @@ flags_parse(struct flags *fl, int argc, char **argv, char *err, size_t size)
 	fl->fl_socket_path = fl->fl_uri = fl->fl_control_path = "";
 	fl->fl_socket_path_1 = "";
 	fl->fl_verbosity = -1;
+	fl->fl_guest = MSG_GUEST_AUTO;
 	strlcpy(fl->fl_ksm, "auto", sizeof(fl->fl_ksm));
 	fl->fl_pprof_host = "localhost";
 	fl->fl_pprof_port = 6060;

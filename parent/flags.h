@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "guestdir.h"
+
 /* Deadlines, in the order of their names in flags.c. */
 enum flags_timeout {
 	FLT_SHIM,		/* a Hyper command waits for its shim */
@@ -18,6 +20,7 @@ enum flags_timeout {
 	FLT_STDIN,		/* a stdin frame likewise; 0: no end */
 	FLT_READY,		/* the agent's first message */
 	FLT_AGENT,		/* a reply of the agent */
+	FLT_DESTROY,		/* its reply to the end of the pod */
 	FLT_KSM_KICK,
 	FLT_KSM_STANDARD,
 	FLT_KSM_SLOW,
@@ -39,6 +42,8 @@ struct flags {
 	const char	*fl_control_path;	/* empty: not given */
 	const char	*fl_libexec;
 	uint32_t	 fl_timeout[FLT_MAX];	/* ms */
+	int		 fl_guest;	/* enum msg_guest */
+	struct guestdirs fl_guest_dirs;
 };
 
 #define FLAGS_HELP	1

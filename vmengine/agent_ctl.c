@@ -6,7 +6,9 @@
  * here comes from the guest.
  *
  * A command whose client stopped waiting keeps its place until its reply
- * came, so that no later command is given that reply.
+ * came, so that no later command is given that reply.  An agent that says
+ * with NEXT what it has read cannot shift answers either: a reply belongs to
+ * a command of which something was read.
  */
 
 #include <sys/types.h>
@@ -23,8 +25,10 @@ struct vme_txn {
 	TAILQ_ENTRY(vme_txn)	 entry;
 	struct vme_conn		*conn;		/* NULL: nobody waits */
 	vme_ctl_done		*done;
-	size_t			 off, len;
-	uint8_t			 msg[];
+	struct vme_order	 order;
+	int			 prepared;
+	size_t			 off;		/* written */
+	size_t			 next, first;	/* read, says the agent */
 };
 TAILQ_HEAD(vme_txns, vme_txn);
 
@@ -42,7 +46,10 @@ struct vme_ctl {
 	struct event		 rev, wev;
 	struct vme_txns		 sendq;		/* not or partly written */
 	struct vme_txns		 waitq;		/* written, reply due */
-	unsigned int		 inflight;
+	struct vme_txn		*destroy;	/* ditto, perhaps late */
+	unsigned int		 inflight;	/* in waitq */
+	int			 nexts;		/* the agent sends NEXT */
+	int			 busy;		/* messages are being handled */
 	struct vme_earlies	 early;
 	unsigned int		 nearly;
 	uint8_t			*in;
@@ -55,12 +62,19 @@ static void	vme_ctl_read(int, short, void *);
 static void	vme_ctl_write(int, short, void *);
 static void	vme_ctl_timeout(int, short, void *);
 static void	vme_ctl_send(void);
+static struct vme_txn *vme_ctl_head(void);
+static void	vme_ctl_sent(struct vme_txn *);
 static size_t	vme_ctl_messages(void);
 static void	vme_ctl_message(uint32_t, const uint8_t *, size_t);
 static void	vme_ctl_ready(uint32_t, const uint8_t *, size_t);
+static void	vme_ctl_next(const uint8_t *, size_t);
+static struct vme_txn *vme_ctl_whose(void);
 static void	vme_ctl_reply(uint32_t, const uint8_t *, size_t);
+static void	vme_ctl_answer(struct vme_txn *, uint32_t, const void *,
+		    size_t);
 static void	vme_ctl_finish(struct vme_txn *, uint32_t, const void *,
 		    size_t);
+static void	vme_ctl_free(struct vme_txn *);
 static int	vme_ctl_grow(void);
 
 void
@@ -98,10 +112,15 @@ vme_ctl_close(void)
 	event_del(&ctl.wev);
 	close(ctl.fd);
 	ctl.fd = -1;
+	if ((t = ctl.destroy) != NULL) {
+		/* The pod is gone, and the VM with it: that was the order. */
+		ctl.destroy = NULL;
+		vme_ctl_finish(t, HYP_ACK, NULL, 0);
+	}
 	TAILQ_CONCAT(&ctl.waitq, &ctl.sendq, entry);
 	while ((t = TAILQ_FIRST(&ctl.waitq)) != NULL) {
 		TAILQ_REMOVE(&ctl.waitq, t, entry);
-		vme_ctl_finish(t, t->off == t->len ? VME_UNANSWERED :
+		vme_ctl_finish(t, t->off == t->order.len ? VME_UNANSWERED :
 		    VME_NOREPLY, gone, sizeof(gone) - 1);
 	}
 	while ((e = TAILQ_FIRST(&ctl.early)) != NULL) {
@@ -112,24 +131,35 @@ vme_ctl_close(void)
 	ctl.in = NULL;
 }
 
-/* The caller validated name and length: nothing is refused from here on. */
+/* The caller validated name and length: only the dialect may still refuse. */
 void
 vme_ctl_command(struct vme_conn *c, uint32_t code, const void *payload,
-    size_t len, vme_ctl_done *done)
+    size_t len, uint64_t base, vme_ctl_done *done)
 {
 	struct vme_txn	*t;
 
-	t = vme_malloc(sizeof(*t) + HYP_CTL_HEADER_SIZE + len);
+	if ((t = calloc(1, sizeof(*t))) == NULL)
+		fatal("%s", __func__);
 	t->conn = c;
 	t->done = done;
-	t->off = 0;
-	t->len = HYP_CTL_HEADER_SIZE + len;
-	hyp_ctl_encode(t->msg, code, len);
+	t->order.code = code;
+	t->order.base = base;
+	t->order.len = HYP_CTL_HEADER_SIZE + len;
+	t->order.msg = vme_malloc(t->order.len);
+	hyp_ctl_encode(t->order.msg, code, len);
 	if (len > 0)
-		memcpy(t->msg + HYP_CTL_HEADER_SIZE, payload, len);
+		memcpy(t->order.msg + HYP_CTL_HEADER_SIZE, payload, len);
 	c->txn = t;
 	TAILQ_INSERT_TAIL(&ctl.sendq, t, entry);
 	vme_ctl_send();
+}
+
+/* How long to wait for the answer: hyperstart may never destroy its pod. */
+uint32_t
+vme_ctl_patience(int code)
+{
+	return (code == HYP_DESTROYPOD && env->dialect == VME_HYPERSTART ?
+	    env->conf.timeouts.destroy : env->conf.timeouts.agent);
 }
 
 /* The client stopped waiting. */
@@ -148,7 +178,7 @@ vme_ctl_forget(struct vme_conn *c)
 	TAILQ_FOREACH(u, &ctl.sendq, entry) {
 		if (u == t) {
 			TAILQ_REMOVE(&ctl.sendq, t, entry);
-			free(t);
+			vme_ctl_free(t);
 			return;
 		}
 	}
@@ -164,6 +194,15 @@ vme_ctl_finish(struct vme_txn *t, uint32_t code, const void *payload,
 		c->txn = NULL;
 		t->done(c, code, payload, len);
 	}
+	vme_ctl_free(t);
+}
+
+static void
+vme_ctl_free(struct vme_txn *t)
+{
+	free(t->order.container);
+	free(t->order.process);
+	free(t->order.msg);
 	free(t);
 }
 
@@ -177,20 +216,19 @@ vme_ctl_write(int fd, short event, void *arg)
 }
 
 /*
- * Each message in a write of its own: the agent wants its header whole.
- * The guests of 1.x times do not like the next command before the reply.
+ * Each message in a write of its own: the agent wants its header whole, and
+ * some of its payload right behind it.
  */
 static void
 vme_ctl_send(void)
 {
-	struct vme_early	*e;
+	struct vme_order	*o;
 	struct vme_txn		*t;
 	ssize_t			 n;
 
-	while (ctl.fd != -1 && (t = TAILQ_FIRST(&ctl.sendq)) != NULL &&
-	    ctl.inflight < (env->conf.proto == MSG_PROTO_1 ?
-	    1 : VME_INFLIGHT)) {
-		n = send(ctl.fd, t->msg + t->off, t->len - t->off,
+	while (ctl.fd != -1 && (t = vme_ctl_head()) != NULL) {
+		o = &t->order;
+		n = send(ctl.fd, o->msg + t->off, o->len - t->off,
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n == -1 && errno == EINTR)
 			continue;
@@ -200,18 +238,50 @@ vme_ctl_send(void)
 		}
 		if (n > 0)
 			t->off += (size_t)n;
-		if (t->off < t->len) {
+		if (t->off < o->len) {
 			event_add(&ctl.wev, NULL);
 			return;
 		}
-		TAILQ_REMOVE(&ctl.sendq, t, entry);
-		if ((e = TAILQ_FIRST(&ctl.early)) != NULL) {
-			TAILQ_REMOVE(&ctl.early, e, entry);
-			ctl.nearly--;
-			vme_ctl_finish(t, e->code, e->payload, e->len);
-			free(e);
-			continue;
+		vme_ctl_sent(t);
+	}
+}
+
+/* What may be written now, in the agent's words; NULL: nothing. */
+static struct vme_txn *
+vme_ctl_head(void)
+{
+	struct vme_txn	*t;
+	char		 err[JSON_ERRMAX];
+
+	while ((t = TAILQ_FIRST(&ctl.sendq)) != NULL && !t->prepared) {
+		if (!vme_dialect_ready(&t->order, ctl.inflight) ||
+		    (ctl.destroy != NULL && t->order.code == HYP_DESTROYPOD))
+			return (NULL);
+		if (vme_dialect_prepare(&t->order, err) == 0)
+			t->prepared = 1;
+		else {
+			TAILQ_REMOVE(&ctl.sendq, t, entry);
+			vme_ctl_finish(t, VME_REFUSED, err, strlen(err));
 		}
+	}
+	return (t);
+}
+
+static void
+vme_ctl_sent(struct vme_txn *t)
+{
+	struct vme_early	*e;
+
+	TAILQ_REMOVE(&ctl.sendq, t, entry);
+	if ((e = TAILQ_FIRST(&ctl.early)) != NULL) {
+		TAILQ_REMOVE(&ctl.early, e, entry);
+		ctl.nearly--;
+		vme_ctl_answer(t, e->code, e->payload, e->len);
+		free(e);
+	} else if (t->order.code == HYP_DESTROYPOD &&
+	    env->dialect == VME_HYPERSTART)
+		ctl.destroy = t;
+	else {
 		TAILQ_INSERT_TAIL(&ctl.waitq, t, entry);
 		ctl.inflight++;
 	}
@@ -250,6 +320,31 @@ vme_ctl_read(int fd, short event, void *arg)
 		vme_ctl_send();
 }
 
+/*
+ * The VM is lost, perhaps seen on the other channel: answers and events that
+ * it sent before still count.
+ */
+void
+vme_ctl_drain(void)
+{
+	size_t	 total, used;
+	ssize_t	 n;
+
+	for (total = 0; ctl.fd != -1 && !ctl.busy && total < VME_DRAIN_MAX;
+	    total += (size_t)n) {
+		n = recv(ctl.fd, ctl.in + ctl.inlen, ctl.insize - ctl.inlen,
+		    MSG_DONTWAIT);
+		if (n <= 0)
+			break;
+		ctl.inlen += (size_t)n;
+		used = vme_ctl_messages();
+		ctl.inlen -= used;
+		memmove(ctl.in, ctl.in + used, ctl.inlen);
+		if (vme_ctl_grow() == -1)
+			break;
+	}
+}
+
 /* A message larger than the buffer makes it grow by what really came. */
 static int
 vme_ctl_grow(void)
@@ -282,6 +377,7 @@ vme_ctl_messages(void)
 	size_t		 len, off;
 
 	off = 0;
+	ctl.busy = 1;
 	while (ctl.fd != -1 && ctl.inlen - off >= HYP_CTL_HEADER_SIZE) {
 		if (hyp_ctl_decode(ctl.in + off, &code, &len) == -1 ||
 		    ctl.inlen - off < HYP_CTL_HEADER_SIZE + len)
@@ -290,22 +386,29 @@ vme_ctl_messages(void)
 		    len);
 		off += HYP_CTL_HEADER_SIZE + len;
 	}
+	ctl.busy = 0;
 	return (off);
 }
 
 static void
 vme_ctl_message(uint32_t code, const uint8_t *p, size_t len)
 {
-	if (code == HYP_NEXT)
+	if (code == HYP_NEXT) {
+		vme_ctl_next(p, len);
 		return;
+	}
 	if (env->state == VME_READY) {
 		vme_ctl_ready(code, p, len);
 		return;
 	}
 	switch (code) {
-	case HYP_READY:
+	case HYP_PROCESSEVENT:
+		vme_process_event(p, len);
+		break;
 	case HYP_PODFINISHED:
-	case HYP_PSCONTAINER:		/* an event of other agents */
+		vme_dialect_statuses();
+		/* FALLTHROUGH */
+	case HYP_READY:
 	case HYP_ASYNCEVENT:
 		vme_vmlog(LOGL_DEBUG, NULL, "ignored %s (%u) from the agent",
 		    hyp_name(code), code);
@@ -361,21 +464,70 @@ vme_ctl_timeout(int fd, short event, void *arg)
 	vme_lost("timeout waiting for the VM agent to be ready");
 }
 
-/* Strictly first come, first served. */
+/*
+ * The agent read some bytes of what was written.  DESTROYPOD, if it waits,
+ * was written before all others that do.
+ */
+static void
+vme_ctl_next(const uint8_t *p, size_t len)
+{
+	struct vme_txn	*t;
+	size_t		 n;
+
+	if (len != 4)
+		return;
+	n = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 |
+	    (size_t)p[3];
+	if ((t = ctl.destroy) == NULL || t->next >= t->order.len) {
+		TAILQ_FOREACH(t, &ctl.waitq, entry)
+			if (t->next < t->order.len)
+				break;
+	}
+	if (t == NULL && (t = TAILQ_FIRST(&ctl.sendq)) != NULL && t->off == 0)
+		t = NULL;
+	if (t == NULL)
+		return;
+	if (t->next == 0)
+		t->first = n;
+	t->next += n;
+}
+
+/* Strictly first come, first served, but for DESTROYPOD. */
+static struct vme_txn *
+vme_ctl_whose(void)
+{
+	struct vme_txn	*t;
+
+	t = TAILQ_FIRST(&ctl.waitq);
+	if (t == NULL || (ctl.nexts && t->next == 0))
+		t = ctl.destroy;
+	if (t == NULL)
+		return (NULL);
+	if (t == ctl.destroy)
+		ctl.destroy = NULL;
+	else {
+		TAILQ_REMOVE(&ctl.waitq, t, entry);
+		ctl.inflight--;
+	}
+	return (t);
+}
+
 static void
 vme_ctl_reply(uint32_t code, const uint8_t *p, size_t len)
 {
 	struct vme_early	*e;
 	struct vme_txn		*t;
 
-	if ((t = TAILQ_FIRST(&ctl.waitq)) != NULL) {
-		TAILQ_REMOVE(&ctl.waitq, t, entry);
-		ctl.inflight--;
-		vme_ctl_finish(t, code, p, len);
+	if ((t = vme_ctl_whose()) != NULL) {
+		vme_dialect_learn(&t->order, t->first, t->next, code, p, len);
+		ctl.nexts = t->next > 0 && (env->dialect == VME_UNIVERSAL ||
+		    env->dialect == VME_HYPERSTART);
+		vme_ctl_answer(t, code, p, len);
 		return;
 	}
+	/* Before the first command some agents have said yes already. */
 	if ((code != HYP_ACK && code != HYP_ERROR) ||
-	    ctl.nearly == VME_EARLY_MAX) {
+	    env->dialect != VME_UNKNOWN || ctl.nearly == VME_EARLY_MAX) {
 		vme_vmlog(LOGL_WARN, NULL,
 		    "dropped message %u that no command waits for", code);
 		return;
@@ -387,4 +539,13 @@ vme_ctl_reply(uint32_t code, const uint8_t *p, size_t len)
 		memcpy(e->payload, p, len);
 	TAILQ_INSERT_TAIL(&ctl.early, e, entry);
 	ctl.nearly++;
+}
+
+static void
+vme_ctl_answer(struct vme_txn *t, uint32_t code, const void *p, size_t len)
+{
+	uint32_t	 told;
+
+	told = vme_dialect_answer(&t->order, code);
+	vme_ctl_finish(t, told, p, told == code ? len : 0);
 }

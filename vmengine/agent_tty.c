@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * ccp-vmengine: the agent's I/O channel.  Its header and the client's are
- * both 12 bytes, so a message becomes a frame, and back, by rewriting the
+ * ccp-vmengine: what comes from the agent's I/O channel.  Its header and the
+ * client's are both 12 bytes, so a message becomes a frame by rewriting the
  * header where it lies: one read and one write per burst, no copy unless
- * somebody is slow.  What is read here comes from the guest, what is
- * written from clients.
+ * somebody is slow.  Every byte read here comes from the guest.
  */
 
 #include <sys/types.h>
@@ -17,14 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hypjson.h"
 #include "vmengine.h"
-
-/*
- * One write to the agent, or to a client of 1.x: three of the longest
- * messages.  Up to 32 KiB the kernel takes as a whole or not at all, so no
- * message is ever cut, however slow the other side reads.
- */
-#define VME_TTY_WRITE	(3 * HYP_MESSAGE_MAX)
 
 /* Frames for one session that lie back to back in the buffer. */
 struct vme_run {
@@ -35,7 +28,7 @@ struct vme_run {
 
 struct vme_tty {
 	int			 fd;
-	struct event		 rev, wev;
+	struct event		 rev;
 	struct event		 away_timer;
 	uint8_t			*in;
 	size_t			 inoff, inlen, insize;
@@ -43,9 +36,6 @@ struct vme_tty {
 	int			 busy;		/* messages are being handled */
 	int			 garbled;	/* broken framing */
 	struct vme_session	*full;		/* whose */
-	uint8_t			*out;		/* rest of a cut write */
-	size_t			 outoff, outlen;
-	struct vme_connq	 waiters;	/* have stdin */
 	unsigned int		 strays;	/* dropped without a line */
 	time_t			 stray_time;
 };
@@ -53,59 +43,46 @@ struct vme_tty {
 static struct vme_tty	 tty = { .fd = -1 };
 
 static void	vme_tty_read(int, short, void *);
-static void	vme_tty_write(int, short, void *);
 static void	vme_tty_away(int, short, void *);
 static int	vme_tty_fill(void);
 static void	vme_tty_messages(void);
 static int	vme_tty_message(struct vme_run *, uint64_t, uint8_t *, size_t);
 static int	vme_tty_raw(struct vme_run *, struct vme_session *, uint64_t,
 		    uint8_t *, size_t);
+static void	vme_tty_end(struct vme_run *, struct vme_session *);
+static void	vme_tty_goodbye(struct vme_session *, size_t);
 static void	vme_tty_flush(struct vme_run *);
 static void	vme_tty_append(struct vme_run *, struct vme_session *,
 		    uint8_t *, size_t);
 static void	vme_tty_pause(struct vme_session *);
 static void	vme_tty_stray(const char *, uint64_t);
-static void	vme_tty_hexdump(const char *, const uint8_t *, size_t);
-static void	vme_tty_send(const uint8_t *, size_t);
-static void	vme_tty_split(uint64_t, const uint8_t *, size_t);
-static int	vme_tty_flush_out(void);
 
 void
 vme_tty_init(int fd)
 {
 	tty.fd = fd;
-	TAILQ_INIT(&tty.waiters);
 	tty.insize = VME_TTY_SIZE;
 	tty.in = vme_malloc(tty.insize);
 	event_set(&tty.rev, fd, EV_READ | EV_PERSIST, vme_tty_read, NULL);
-	event_set(&tty.wev, fd, EV_WRITE | EV_PERSIST, vme_tty_write, NULL);
 	evtimer_set(&tty.away_timer, vme_tty_away, NULL);
 	event_add(&tty.rev, NULL);
+	vme_stdin_init(fd);
 }
 
 void
 vme_tty_close(void)
 {
-	struct vme_conn	*c;
-
 	if (tty.fd == -1)
 		return;
 	event_del(&tty.rev);
-	event_del(&tty.wev);
 	evtimer_del(&tty.away_timer);
+	vme_stdin_close();
 	close(tty.fd);
 	tty.fd = -1;
-	while ((c = TAILQ_FIRST(&tty.waiters)) != NULL) {
-		vme_tty_unwait(c);
-		vme_conn_wake(c);
-	}
 	if (!tty.busy) {
 		free(tty.in);
 		tty.in = NULL;
 	}
-	free(tty.out);
-	tty.out = NULL;
-	tty.outlen = 0;
 }
 
 /*
@@ -250,9 +227,11 @@ vme_tty_message(struct vme_run *run, uint64_t seq, uint8_t *p, size_t len)
 	}
 	if (len == 0) {
 		if (seq == s->base)
-			s->terminated = 1;
+			vme_tty_end(run, s);
 		return (0);
 	}
+	if (seq == s->base)
+		vme_tty_goodbye(s, len);
 	total = FRM_HEADER_SIZE + len;
 	if (!vme_session_room(s, run->session == s ? run->len : 0, total)) {
 		vme_tty_flush(run);
@@ -265,6 +244,8 @@ vme_tty_message(struct vme_run *run, uint64_t seq, uint8_t *p, size_t len)
 	if (s->terminated && !s->exited && seq == s->base && len == 1) {
 		s->exited = 1;
 		frm_encode(p, FRM_NOTIFICATION, FRM_PROCESSEXITED, 0, 1);
+		vme_dialect_statuses();
+		vme_process_ended(s);
 	} else if (vme_session_lossy(s, (run->session == s ? run->len : 0) +
 	    total)) {
 		return (0);
@@ -274,6 +255,31 @@ vme_tty_message(struct vme_run *run, uint64_t seq, uint8_t *p, size_t len)
 	}
 	vme_tty_append(run, s, p, total);
 	return (0);
+}
+
+/*
+ * An empty message: the end of the process's output.  hyperstart sends one
+ * also when it does not know the number, so it takes a process to end.
+ */
+static void
+vme_tty_end(struct vme_run *run, struct vme_session *s)
+{
+	if (env->dialect == VME_HYPERSTART && !s->requested && !env->blind)
+		return;
+	s->terminated = 1;
+	if (s->has_status && !s->exited) {
+		vme_tty_flush(run);
+		vme_session_exit(s);
+	}
+}
+
+/* More output after an end, and no status: it was no end. */
+static void
+vme_tty_goodbye(struct vme_session *s, size_t len)
+{
+	if (env->dialect == VME_HYPERSTART && !s->exited &&
+	    (len != 1 || env->api == HYP_API_U))
+		s->terminated = 0;
 }
 
 /*
@@ -289,6 +295,21 @@ vme_tty_raw(struct vme_run *run, struct vme_session *s, uint64_t seq,
 	total = HYP_TTY_HEADER_SIZE + len;
 	if (total > HYP_MESSAGE_MAX)
 		return (0);
+	/* hyperstart's ends are passed on when they are known to be some. */
+	if (env->dialect == VME_HYPERSTART && seq == s->base) {
+		if (len == 0) {
+			vme_tty_end(run, s);
+			return (0);
+		}
+		vme_tty_goodbye(s, len);
+		if (s->terminated && !s->exited) {
+			vme_tty_flush(run);
+			vme_dialect_statuses();
+			s->status = p[HYP_TTY_HEADER_SIZE];
+			vme_session_exit(s);
+			return (0);
+		}
+	}
 	/* In pieces the kernel takes whole: a frame is read with one call. */
 	if (run->session == s && run->len + total > VME_TTY_WRITE)
 		vme_tty_flush(run);
@@ -406,7 +427,7 @@ vme_tty_stray(const char *what, uint64_t seq)
 }
 
 /* 16 bytes a line, at level debug only. */
-static void
+void
 vme_tty_hexdump(const char *what, const uint8_t *p, size_t len)
 {
 	static const char	 hex[] = "0123456789abcdef";
@@ -432,192 +453,4 @@ vme_tty_hexdump(const char *what, const uint8_t *p, size_t len)
 		line[3 * n - 1] = '\0';
 		log_entry(LOGL_DEBUG, fields, "%s", line);
 	}
-}
-
-/*
- * From the shims to the VM
- */
-
-int
-vme_tty_writable(void)
-{
-	return (tty.fd != -1 && tty.outlen == 0);
-}
-
-void
-vme_tty_wait(struct vme_conn *c)
-{
-	c->wait = VME_WAIT_IO;
-	TAILQ_INSERT_TAIL(&tty.waiters, c, wait_entry);
-}
-
-void
-vme_tty_unwait(struct vme_conn *c)
-{
-	if (c->wait != VME_WAIT_IO)
-		return;
-	TAILQ_REMOVE(&tty.waiters, c, wait_entry);
-	c->wait = VME_IDLE;
-}
-
-static void
-vme_tty_write(int fd, short event, void *arg)
-{
-	struct vme_conn	*c;
-
-	(void)fd;
-	(void)event;
-	(void)arg;
-	if (vme_tty_flush_out() == -1 || tty.outlen > 0)
-		return;
-	event_del(&tty.wev);
-	/* First come, first served; who is cut goes to the end. */
-	while ((c = TAILQ_FIRST(&tty.waiters)) != NULL) {
-		vme_tty_unwait(c);
-		vme_conn_wake(c);
-	}
-}
-
-/* Write what is kept; -1: the VM is lost. */
-static int
-vme_tty_flush_out(void)
-{
-	size_t	 len;
-	ssize_t	 n;
-
-	while (tty.outlen > 0) {
-		len = tty.outlen < VME_TTY_WRITE ? tty.outlen :
-		    VME_TTY_WRITE;
-		n = send(tty.fd, tty.out + tty.outoff, len,
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (n == -1) {
-			if (errno == EINTR)
-				continue;
-			if (errno == EAGAIN)
-				return (0);
-			vme_lost(log_strerror(errno));
-			return (-1);
-		}
-		tty.outoff += (size_t)n;
-		tty.outlen -= (size_t)n;
-	}
-	free(tty.out);
-	tty.out = NULL;
-	tty.outoff = 0;
-	return (0);
-}
-
-/*
- * The agent's header takes the place of the last 12 bytes of the client's,
- * so frames with a header of 12 bytes become messages back to back.
- */
-size_t
-vme_tty_stdin(struct vme_conn *c, uint8_t *p, size_t len)
-{
-	struct frm_header	 h;
-	uint64_t		 seq = c->session->base;
-	size_t			 off, start, total;
-
-	peer_log(LOGL_INFO, c->client, "-> writing to hyper from #%u",
-	    c->client);
-	start = 0;
-	for (off = 0; len - off >= FRM_HEADER_SIZE; off += total) {
-		if (frm_decode(p + off, &h) != FRM_OK ||
-		    h.type != FRM_STREAM || h.opcode != FRM_STDIN)
-			break;
-		total = h.hdrlen + h.len;
-		if (h.len > FRM_STDIN_MAX || len - off < total)
-			break;
-		if (off > 0 && (h.hdrlen > FRM_HEADER_SIZE ||
-		    h.len > HYP_TTY_PAYLOAD_MAX ||
-		    off - start + total > VME_TTY_WRITE))
-			break;
-		vme_tty_hexdump("-> writing to hyper", p + off + h.hdrlen,
-		    h.len);
-		if (h.len > HYP_TTY_PAYLOAD_MAX) {
-			vme_tty_split(seq, p + h.hdrlen, h.len);
-			return (total);
-		}
-		if (off == 0)
-			start = h.hdrlen - FRM_HEADER_SIZE;
-		hyp_tty_encode(p + off + h.hdrlen - HYP_TTY_HEADER_SIZE, seq,
-		    h.len);
-	}
-	if (off > 0)
-		vme_tty_send(p + start, off - start);
-	return (off);
-}
-
-/* What the kernel does not take is kept, and no stdin read until it is gone. */
-static void
-vme_tty_send(const uint8_t *p, size_t len)
-{
-	ssize_t	 n;
-
-	do {
-		n = send(tty.fd, p, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	} while (n == -1 && errno == EINTR);
-	if (n == -1 && errno != EAGAIN) {
-		vme_lost(log_strerror(errno));
-		return;
-	}
-	if (n == -1)
-		n = 0;
-	if ((size_t)n == len)
-		return;
-	tty.outoff = 0;
-	tty.outlen = len - (size_t)n;
-	tty.out = vme_malloc(tty.outlen);
-	memcpy(tty.out, p + n, tty.outlen);
-	event_add(&tty.wev, NULL);
-}
-
-/* A frame too long for one message, as several. */
-static void
-vme_tty_split(uint64_t seq, const uint8_t *data, size_t len)
-{
-	uint8_t	*p;
-	size_t	 n;
-
-	tty.outoff = 0;
-	p = tty.out = vme_malloc(len + (len / HYP_TTY_PAYLOAD_MAX + 1) *
-	    HYP_TTY_HEADER_SIZE);
-	for (; len > 0; data += n, len -= n) {
-		n = len < HYP_TTY_PAYLOAD_MAX ? len : HYP_TTY_PAYLOAD_MAX;
-		hyp_tty_encode(p, seq, n);
-		memcpy(p + HYP_TTY_HEADER_SIZE, data, n);
-		p += HYP_TTY_HEADER_SIZE + n;
-	}
-	tty.outlen = (size_t)(p - tty.out);
-	if (vme_tty_flush_out() == 0 && tty.outlen > 0)
-		event_add(&tty.wev, NULL);
-}
-
-/* The headers are the agent's already; their lengths are made true. */
-size_t
-vme_tty_relay(struct vme_conn *c, uint8_t *p, size_t len)
-{
-	uint64_t	 seq;
-	size_t		 n, off, total;
-
-	for (off = 0; len - off >= HYP_TTY_HEADER_SIZE; off += total) {
-		if (hyp_tty_decode(p + off, &seq, &n) == -1 ||
-		    seq != c->session->base || n > FRM_STDIN_MAX)
-			break;
-		total = HYP_TTY_HEADER_SIZE + n;
-		if (len - off < total ||
-		    (off > 0 && (n > HYP_TTY_PAYLOAD_MAX ||
-		    off + total > VME_TTY_WRITE)))
-			break;
-		if (n > HYP_TTY_PAYLOAD_MAX) {
-			vme_tty_split(seq, p + HYP_TTY_HEADER_SIZE, n);
-			return (total);
-		}
-		hyp_tty_encode(p + off, seq, n);
-		vme_tty_hexdump("-> writing to hyper",
-		    p + off + HYP_TTY_HEADER_SIZE, n);
-	}
-	if (off > 0)
-		vme_tty_send(p, off);
-	return (off);
 }

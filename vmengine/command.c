@@ -23,17 +23,9 @@ static int	vme_hyper_tokens(struct vme_conn *, const struct req_hyper *,
 static int	vme_hyper_starts(const char *);
 static void	vme_hyper_remember(struct vme_session *, struct json_slice);
 static vme_ctl_done vme_hyper_done;
-static vme_ctl_done vme_signal_done;
-static int	vme_agent_reply(struct vme_conn *, int, uint32_t,
-		    const uint8_t *, size_t);
 static void	vme_connect_shim(struct vme_conn *, const char *, size_t,
 		    int);
 static void	vme_disconnect_shim(struct vme_conn *);
-static void	vme_signal(struct vme_conn *, const char *, size_t);
-static int	vme_signal_valid(struct vme_conn *, const struct req_signal *);
-static void	vme_signal_go(struct vme_conn *, const struct req_signal *);
-static void	vme_signal_unstarted(struct vme_conn *);
-static int	vme_is_kill(int64_t);
 
 /* One complete command frame. */
 void
@@ -114,7 +106,7 @@ vme_command_resume(struct vme_conn *c)
 	case VME_WAIT_STDIN:
 		if (c->session == NULL)
 			vme_conn_close(c);
-		else if (c->session->started)
+		else if (!vme_session_unstarted(c->session))
 			vme_conn_done(c);
 		else if (c->expired) {
 			token_shorten(c->session->token, t);
@@ -129,6 +121,10 @@ vme_command_resume(struct vme_conn *c)
 		vme_conn_fail(c, c->opcode,
 		    "timeout waiting for the VM agent");
 		vme_conn_done(c);
+		break;
+	case VME_WAIT_PACE:
+		if (c->expired)
+			vme_conn_done(c);
 		break;
 	case VME_WAIT_ASK:
 	case VME_WAIT_IO:
@@ -465,14 +461,15 @@ vme_hyper_go(struct vme_conn *c)
 	}
 	if (data.p == NULL)
 		data.len = 0;
-	if (HYP_CTL_HEADER_SIZE + data.len > HYP_MESSAGE_MAX) {
+	if (HYP_CTL_HEADER_SIZE + data.len > vme_dialect_max(c->proto)) {
 		vme_conn_fail(c, FRM_HYPER, "message too long %zu",
 		    HYP_CTL_HEADER_SIZE + data.len);
 		goto done;
 	}
 	evtimer_del(&c->timer);
-	vme_conn_wait(c, VME_WAIT_AGENT, env->conf.timeouts.agent);
-	vme_ctl_command(c, (uint32_t)code, data.p, data.len, vme_hyper_done);
+	vme_conn_wait(c, VME_WAIT_AGENT, vme_ctl_patience(code));
+	vme_ctl_command(c, (uint32_t)code, data.p, data.len,
+	    s == NULL ? 0 : s->base, vme_hyper_done);
 	free(text);
 	req_hyper_free(&req);
 	return;
@@ -483,16 +480,14 @@ vme_hyper_go(struct vme_conn *c)
 	vme_conn_done(c);
 }
 
-/* Pass an agent's reply on; returns 1 if it was an ACK. */
-static int
+void
 vme_agent_reply(struct vme_conn *c, int opcode, uint32_t code,
     const uint8_t *p, size_t len)
 {
-	if (code == HYP_ACK) {
+	if (code == HYP_ACK)
 		vme_conn_reply(c, opcode, p, len);
-		return (1);
-	}
-	if (code == VME_NOREPLY || code == VME_UNANSWERED)
+	else if (code == VME_NOREPLY || code == VME_UNANSWERED ||
+	    code == VME_REFUSED)
 		vme_conn_fail(c, opcode, "%.*s", (int)len, (const char *)p);
 	else if (code == HYP_ERROR)
 		vme_conn_fail(c, opcode, "ERROR received from VM agent, "
@@ -502,28 +497,13 @@ vme_agent_reply(struct vme_conn *c, int opcode, uint32_t code,
 		vme_conn_fail(c, opcode, "CMD ID received %u not matching "
 		    "expected %d, control msg received : %.*s", code, HYP_ACK,
 		    (int)len, (const char *)p);
-	return (0);
 }
 
 static void
 vme_hyper_done(struct vme_conn *c, uint32_t code, const uint8_t *p,
     size_t len)
 {
-	struct req_hyper	 req;
-	struct vme_session	*s;
-	char			 err[JSON_ERRMAX];
-
-	if (vme_agent_reply(c, FRM_HYPER, code, p, len) == 1) {
-		if (req_hyper_parse(&req, c->req, c->reqlen, err) == -1)
-			fatalx("%s: %s", __func__, err);
-		if (vme_hyper_starts(req.name)) {
-			s = req.ntokens == 0 ? vme_session_null() :
-			    vme_session_find(req.tokens[0]);
-			if (s != NULL)
-				vme_session_started(s);
-		}
-		req_hyper_free(&req);
-	}
+	vme_agent_reply(c, FRM_HYPER, code, p, len);
 	vme_conn_done(c);
 }
 
@@ -576,161 +556,4 @@ vme_disconnect_shim(struct vme_conn *c)
 		vme_session_free(c->session);
 		vme_conn_close(c);
 	}
-}
-
-/*
- * Signal
- */
-
-static int
-vme_is_kill(int64_t signo)
-{
-	return (signo == SIGKILL || signo == SIGTERM);
-}
-
-int
-vme_command_is_kill(const uint8_t *p, size_t len)
-{
-	struct req_signal	 req;
-	char			 err[JSON_ERRMAX];
-
-	return (req_signal_parse(&req, (const char *)p, len, err) == 0 &&
-	    vme_is_kill(req.signo) && req.columns == 0 && req.rows == 0);
-}
-
-static void
-vme_signal(struct vme_conn *c, const char *p, size_t len)
-{
-	struct req_signal	 req;
-	char			 err[JSON_ERRMAX];
-
-	if (!c->is_shim) {
-		vme_conn_fail(c, FRM_SIGNAL, "client isn't a shim");
-		return;
-	}
-	if (req_signal_parse(&req, p, len, err) == -1) {
-		vme_conn_fail(c, FRM_SIGNAL, "%s", err);
-		return;
-	}
-	if (vme_signal_valid(c, &req) == -1)
-		return;
-	if (c->session == NULL)
-		vme_conn_fail(c, FRM_SIGNAL, "vm: unknown token");
-	else if (c->session->started)
-		vme_signal_go(c, &req);
-	else if (vme_is_kill(req.signo))
-		vme_signal_unstarted(c);
-	else if (vme_conn_hold(c, FRM_SIGNAL, p, len) == 0) {
-		peer_log(LOGL_INFO, c->client, "waiting for process to start");
-		vme_session_wait(c->session, c);
-		vme_conn_wait(c, VME_WAIT_PROCESS,
-		    env->conf.timeouts.process);
-	}
-}
-
-/* A kill that overtakes a stdin frame which waits for the process. */
-void
-vme_command_early_signal(struct vme_conn *c, const uint8_t *p, size_t len)
-{
-	struct req_signal	 req;
-	char			 err[JSON_ERRMAX];
-
-	if (req_signal_parse(&req, (const char *)p, len, err) == -1 ||
-	    vme_signal_valid(c, &req) == -1 || c->session == NULL)
-		return;
-	vme_signal_unstarted(c);
-}
-
-static int
-vme_signal_valid(struct vme_conn *c, const struct req_signal *req)
-{
-	long long	 columns = req->columns, rows = req->rows;
-
-	if (req->signo < 0 || req->signo > 30) {
-		vme_conn_fail(c, FRM_SIGNAL, "invalid signal number %lld",
-		    (long long)req->signo);
-		return (-1);
-	}
-	peer_log(LOGL_INFO, c->client, "Signal(%s,%lld,%lld)",
-	    req_signal_name((int)req->signo), columns, rows);
-	if (req->signo == SIGWINCH && (columns == 0 || rows == 0)) {
-		vme_conn_fail(c, FRM_SIGNAL, "received SIGWINCH but terminal "
-		    "size is invalid (%lld,%lld)", columns, rows);
-		return (-1);
-	}
-	if (req->signo != SIGWINCH && (columns != 0 || rows != 0)) {
-		vme_conn_fail(c, FRM_SIGNAL, "received a terminal size "
-		    "(%lld,%lld) for signal %s", columns, rows,
-		    req_signal_name((int)req->signo));
-		return (-1);
-	}
-	return (0);
-}
-
-/* KILL and TERM before the start: the shim is told that it ended. */
-static void
-vme_signal_unstarted(struct vme_conn *c)
-{
-	uint8_t	 frame[FRM_HEADER_SIZE + 1];
-
-	frm_encode(frame, FRM_NOTIFICATION, FRM_PROCESSEXITED, 0, 1);
-	frame[FRM_HEADER_SIZE] = 0;
-	vme_conn_send(c, frame, sizeof(frame), c->session);
-	vme_conn_reply(c, FRM_SIGNAL, NULL, 0);
-}
-
-/* The process runs: tell the agent. */
-static void
-vme_signal_go(struct vme_conn *c, const struct req_signal *req)
-{
-	struct vme_session	*s = c->session;
-	char			*id, *text;
-	uint32_t		 code;
-	int			 n;
-
-	if (env->state != VME_UP) {
-		vme_conn_fail(c, FRM_SIGNAL,
-		    "No multicast available for CTL channel");
-		return;
-	}
-	if (req->signo == SIGWINCH) {
-		code = HYP_WINSIZE;
-		n = asprintf(&text, "{\"seq\":%llu,\"row\":%u,\"column\":%u}",
-		    (unsigned long long)s->base,
-		    (unsigned int)(req->rows & 0xffff),
-		    (unsigned int)(req->columns & 0xffff));
-	} else if (s->container == NULL) {
-		vme_conn_fail(c, FRM_SIGNAL, "Could not send the signal %s: "
-		    "Sending a signal to a process different from the initial "
-		    "container process is not supported",
-		    req_signal_name((int)req->signo));
-		return;
-	} else {
-		code = HYP_KILLCONTAINER;
-		id = json_escape(s->container, strlen(s->container), NULL);
-		if (id == NULL)
-			fatal("%s", __func__);
-		n = asprintf(&text, "{\"container\":\"%s\",\"signal\":%lld,"
-		    "\"allProcesses\":false}", id, (long long)req->signo);
-		free(id);
-	}
-	if (n == -1)
-		fatal("%s", __func__);
-	if (HYP_CTL_HEADER_SIZE + n > HYP_MESSAGE_MAX)
-		vme_conn_fail(c, FRM_SIGNAL, "message too long %d",
-		    HYP_CTL_HEADER_SIZE + n);
-	else {
-		c->opcode = FRM_SIGNAL;
-		vme_conn_wait(c, VME_WAIT_AGENT, env->conf.timeouts.agent);
-		vme_ctl_command(c, code, text, (size_t)n, vme_signal_done);
-	}
-	free(text);
-}
-
-static void
-vme_signal_done(struct vme_conn *c, uint32_t code, const uint8_t *p,
-    size_t len)
-{
-	vme_agent_reply(c, FRM_SIGNAL, code, p, len);
-	vme_conn_done(c);
 }

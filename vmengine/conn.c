@@ -86,7 +86,7 @@ vme_conn_close(struct vme_conn *c)
 	env->nconns--;
 	vme_ctl_forget(c);
 	vme_session_unwait(c);
-	vme_tty_unwait(c);
+	vme_stdin_unwait(c);
 	vme_session_left(c);
 	if (c->closing)
 		env->nclosing--;
@@ -281,7 +281,7 @@ vme_conn_read(struct vme_conn *c)
 	size_t	 size, used;
 	ssize_t	 n;
 
-	size = c->is_shim && !vme_tty_writable() ? VME_READ_BLOCKED :
+	size = c->is_shim && !vme_stdin_writable() ? VME_READ_BLOCKED :
 	    VME_READ_SIZE;
 	if (c->wait == VME_WAIT_STDIN)
 		size = VME_READ_BLOCKED;
@@ -490,16 +490,14 @@ vme_conn_check(struct vme_conn *c, const struct frm_header *h)
 static size_t
 vme_conn_stdin(struct vme_conn *c, uint8_t *p, size_t len)
 {
-	if (!c->session->started) {
+	if (vme_session_unstarted(c->session)) {
 		vme_session_wait(c->session, c);
 		vme_conn_wait(c, VME_WAIT_STDIN, env->conf.timeouts.stdin_);
 		return (0);
 	}
-	if (!vme_tty_writable()) {
-		vme_tty_wait(c);
+	if (!vme_stdin_ready(c))
 		return (0);
-	}
-	return (vme_tty_stdin(c, p, len));
+	return (vme_stdin_frames(c, p, len));
 }
 
 /*
@@ -514,6 +512,11 @@ vme_conn_lookahead(struct vme_conn *c)
 	uint8_t			*p;
 	size_t			 off, total;
 
+	if (c->is_io) {
+		if (c->eof)
+			vme_rpc_io_ended(c);
+		return;
+	}
 	/* Once the process was started, all take their turn. */
 	if (c->session == NULL || c->session->started)
 		return;

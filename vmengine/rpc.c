@@ -184,7 +184,7 @@ vme_rpc_hyper(struct vme_conn *c, struct json_slice data)
 	    "bytes>\")", req.name, len);
 	if ((code = vme_rpc_code(req.name)) == -1)
 		vme_conn_fail(c, 0, "unknown command '%s'", req.name);
-	else if (HYP_CTL_HEADER_SIZE + len > HYP_MESSAGE_MAX)
+	else if (HYP_CTL_HEADER_SIZE + len > vme_dialect_max(c->proto))
 		vme_conn_fail(c, 0, "message too long %zu",
 		    HYP_CTL_HEADER_SIZE + len);
 	else if (env->state != VME_UP)
@@ -192,8 +192,8 @@ vme_rpc_hyper(struct vme_conn *c, struct json_slice data)
 		    "connection", env->conf.ctl);
 	else {
 		c->opcode = 0;
-		vme_conn_wait(c, VME_WAIT_AGENT, env->conf.timeouts.agent);
-		vme_ctl_command(c, (uint32_t)code, req.data.p, len,
+		vme_conn_wait(c, VME_WAIT_AGENT, vme_ctl_patience(code));
+		vme_ctl_command(c, (uint32_t)code, req.data.p, len, 0,
 		    vme_rpc_hyper_done);
 	}
 
@@ -209,10 +209,10 @@ static void
 vme_rpc_hyper_done(struct vme_conn *c, uint32_t code, const uint8_t *p,
     size_t len)
 {
-	(void)p;
-	(void)len;
 	if (code == HYP_ACK || code == VME_UNANSWERED)
 		vme_conn_reply(c, 0, NULL, 0);
+	else if (code == VME_REFUSED)
+		vme_conn_fail(c, 0, "%.*s", (int)len, (const char *)p);
 	else if (code == VME_NOREPLY)
 		vme_conn_fail(c, 0, "write unix @->%s: broken pipe",
 		    env->conf.ctl);

@@ -33,7 +33,6 @@ vme_rpc_io_new(uint32_t client, int fd, int nseq)
 	s = vme_session_new("", env->next_seq, nseq);
 	env->next_seq += (uint64_t)nseq;
 	s->raw = 1;
-	s->started = 1;
 	(void)vme_session_claim(s, c);
 	vme_conn_update(c);
 }
@@ -82,13 +81,16 @@ vme_rpc_io_frames(struct vme_conn *c, uint8_t *p, size_t len)
 		}
 		if (vme_rpc_io_check(c, seq) == -1)
 			return (off);
-		if (!vme_tty_writable()) {
-			vme_tty_wait(c);
+		if (vme_session_unstarted(c->session)) {
+			vme_session_wait(c->session, c);
+			vme_conn_wait(c, VME_WAIT_STDIN, 0);
 			break;
 		}
+		if (!vme_stdin_ready(c))
+			break;
 		if (len - off < HYP_TTY_HEADER_SIZE + n)
 			break;
-		off += vme_tty_relay(c, p + off, len - off);
+		off += vme_stdin_relay(c, p + off, len - off);
 	}
 	return (off);
 }

@@ -120,6 +120,7 @@ vme_session_free(struct vme_session *s)
 		TAILQ_REMOVE(&s->away, ch, entry);
 		vme_chunk_free(ch);
 	}
+	vme_process_free(s);
 	free(s->container);
 	free(s);
 	vme_tty_resume();
@@ -224,6 +225,38 @@ vme_session_started(struct vme_session *s)
 	s->started = 1;
 	TAILQ_FOREACH(c, &s->waiters, wait_entry)
 		vme_conn_wake(c);
+}
+
+/*
+ * A client of 1.x may write before it starts the process.  hyperstart takes
+ * that for a process that ended, and says so.
+ */
+int
+vme_session_unstarted(const struct vme_session *s)
+{
+	if (s->started || (s->raw && (env->blind ||
+	    env->dialect != VME_HYPERSTART)))
+		return (0);
+	return (1);
+}
+
+void
+vme_session_exit(struct vme_session *s)
+{
+	uint8_t	 buf[2 * HYP_TTY_HEADER_SIZE + 1];
+
+	s->exited = 1;
+	if (s->raw) {
+		hyp_tty_encode(buf, s->base, 0);
+		hyp_tty_encode(buf + HYP_TTY_HEADER_SIZE, s->base, 1);
+		buf[2 * HYP_TTY_HEADER_SIZE] = s->status;
+		vme_session_output(s, buf, sizeof(buf));
+	} else if (s->claimed) {
+		frm_encode(buf, FRM_NOTIFICATION, FRM_PROCESSEXITED, 0, 1);
+		buf[FRM_HEADER_SIZE] = s->status;
+		vme_session_output(s, buf, FRM_HEADER_SIZE + 1);
+	}
+	vme_process_ended(s);
 }
 
 void

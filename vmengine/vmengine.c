@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sandbox.h"
@@ -96,6 +97,16 @@ vme_malloc(size_t size)
 	return (p);
 }
 
+uint64_t
+vme_now(void)
+{
+	struct timespec	 ts;
+
+	if (clock_gettime(CLOCK_MONOTONIC, &ts) == -1)
+		fatal("clock_gettime");
+	return ((uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000);
+}
+
 /* Everything is taken down so that a leak checker sees leaks only. */
 static void
 vme_exit(void)
@@ -111,6 +122,7 @@ vme_exit(void)
 	while ((s = RB_MIN(vme_seqs, &env->seqs)) != NULL)
 		vme_session_free(s);
 	vme_conn_run(-1, 0, NULL);
+	vme_gone_clear();
 	imsgev_flush(&env->frontend);
 	imsgev_flush(&env->parent);
 	imsgev_clear(&env->frontend);
@@ -212,6 +224,7 @@ vme_commit(struct imsgev *iev, struct ibuf *b, int *fd)
 	env->frontend.iev_queue_max = UINT32_MAX;
 	iev->iev_state = VME_READY;
 	env->state = VME_READY;
+	vme_dialect_init();
 	/* 1.x clients see the numbers: they begin with 1. */
 	env->next_seq = 1;
 	if (env->conf.proto == MSG_PROTO_3) {
@@ -249,6 +262,7 @@ vme_lost(const char *why)
 		    msg_text_encode(why));
 		env->unregistered = env->told_lost = 1;
 	} else {
+		vme_ctl_drain();
 		vme_tty_drain();
 		imsgev_signal(&env->frontend, MSG_VM_LOST);
 	}

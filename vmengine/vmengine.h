@@ -22,6 +22,7 @@
 #include "frame.h"
 #include "hyper.h"
 #include "imsgev.h"
+#include "json.h"
 #include "msg.h"
 #include "peer.h"
 #include "request.h"
@@ -40,12 +41,16 @@
 #define VME_IOS_MAX	4096		/* I/O descriptors of 1.x clients */
 #define VME_INFLIGHT	64		/* commands sent and not answered */
 #define VME_EARLY_MAX	16		/* replies kept for later commands */
+#define VME_GONE_MAX	1024		/* ended containers remembered */
+#define VME_PACE_TIME	10		/* ms between two writes to an input
+					   of hyperstart */
 #define VME_LOOKAHEAD	(FRM_STDIN_MAX + 16 * 1024) /* behind waiting stdin */
 #define VME_DRAIN_MAX	(4 * 1024 * 1024) /* read from a VM that is lost */
 #define VME_CLOSE_TIME	10		/* seconds without progress of a
 					   client that is to be closed */
 
 struct vme_conn;
+struct vme_process;
 struct vme_session;
 struct vme_txn;
 
@@ -68,7 +73,8 @@ enum vme_wait {
 	VME_WAIT_AGENT,		/* Hyper, Signal: the agent's reply */
 	VME_WAIT_PROCESS,	/* Signal: the session's process */
 	VME_WAIT_STDIN,		/* stdin: the session's process */
-	VME_WAIT_IO		/* stdin: room in the I/O channel */
+	VME_WAIT_IO,		/* stdin: room in the I/O channel */
+	VME_WAIT_PACE		/* stdin: the process took the last */
 };
 
 struct vme_conn {
@@ -109,6 +115,7 @@ struct vme_conn {
 	char			*req;		/* payload, NUL terminated */
 	size_t			 reqlen;
 	int			 opcode;
+	int			 signo;		/* for an exec'd process */
 	char			(*tokens)[TOKEN_SIZE];	/* minted for it */
 	size_t			 ntokens, wanted;
 };
@@ -123,13 +130,18 @@ struct vme_session {
 	uint64_t		 base;		/* stdio; stderr is base + 1 */
 	unsigned int		 nseq;		/* 2; 1.x: 1 or 2 */
 	int			 raw;		/* 1.x: messages as they are */
+	int			 requested;	/* the start was written */
 	struct vme_conn		*conn;		/* the shim, if connected */
 	int			 claimed;	/* a shim has been here */
 	int			 started;
 	int			 terminated;	/* EOF on stdio seen */
 	int			 exited;	/* status passed on */
+	int			 has_status;	/* came before the end */
+	uint8_t			 status;
 	int			 lossy;		/* shim away too long */
 	char			*container;	/* id for signals, or NULL */
+	struct vme_process	*proc;		/* if agents know it by name */
+	uint64_t		 paced;		/* ms: no stdin before */
 	struct vme_chunks	 away;		/* kept without a shim */
 	size_t			 awaylen;
 	struct timeval		 left;		/* when the shim went */
@@ -137,6 +149,40 @@ struct vme_session {
 };
 RB_HEAD(vme_tokens, vme_session);
 RB_HEAD(vme_seqs, vme_session);
+
+/* What the agent calls the process of a session. */
+struct vme_process {
+	RB_ENTRY(vme_process)	 entry;
+	char			*container, *process;
+	int			 first;		/* of its container */
+	struct vme_session	*session;
+};
+RB_HEAD(vme_procs, vme_process);
+
+/* A container that ended, and that some agents then forget. */
+struct vme_gone {
+	TAILQ_ENTRY(vme_gone)	 entry;
+	char			*container;
+};
+TAILQ_HEAD(vme_gones, vme_gone);
+
+/* A command on its way to the agent, which the dialect may change. */
+struct vme_order {
+	uint32_t	 code;
+	uint64_t	 base;		/* stdio of its process, or 0 */
+	char		*container;	/* whom it is about, or NULL */
+	char		*process;
+	uint8_t		*msg;		/* header and payload */
+	size_t		 len;
+};
+
+/* Which agent it is; see dialect.c. */
+enum vme_dialect {
+	VME_UNKNOWN,
+	VME_AGENT,		/* cc-agent */
+	VME_UNIVERSAL,		/* ccp-guest as itself */
+	VME_HYPERSTART
+};
 
 enum vme_state {
 	VME_SETUP = 0x01,	/* waiting for the parent's VM_COMMIT */
@@ -150,6 +196,14 @@ struct vme_env {
 	struct imsgev		 frontend;
 	struct msg_vm_conf	 conf;
 	enum vme_state		 state;
+	enum vme_dialect	 dialect;
+	unsigned int		 api;		/* hyperstart's, 0: not known */
+	int			 blind;		/* may have started processes
+						   that nobody asked for */
+	int			 told_dropped;
+	struct vme_procs	 procs;
+	struct vme_gones	 gone;
+	unsigned int		 ngone;
 	int			 unregistered;
 	int			 told_lost;	/* the parent */
 	int			 ctl_fd, io_fd, console_fd, peer_fd;
@@ -178,6 +232,7 @@ void	 vme_check_done(void);
 void	 vme_vmlog(enum log_level, const char *section, const char *, ...)
 	    __attribute__((__format__(printf, 3, 4)));
 void	*vme_malloc(size_t);
+uint64_t vme_now(void);		/* ms of a clock that does not jump */
 
 /* conn.c: connections; out.c: what goes to them */
 struct vme_conn *vme_conn_new(uint64_t connid, uint32_t client, int fd);
@@ -223,6 +278,14 @@ void	 vme_command_answer(struct vme_conn *, enum msg_answer);
 void	 vme_command_early_signal(struct vme_conn *, const uint8_t *, size_t);
 int	 vme_command_is_kill(const uint8_t *, size_t);
 
+/* Pass an agent's reply on. */
+void	 vme_agent_reply(struct vme_conn *, int opcode, uint32_t code,
+	    const uint8_t *, size_t);
+
+/* signal.c */
+void	 vme_signal(struct vme_conn *, const char *, size_t);
+void	 vme_signal_go(struct vme_conn *, const struct req_signal *);
+
 /* For both protocols; fresh: the request the connection came with. */
 void	 vme_attach(struct vme_conn *, int, const char *, size_t, int fresh);
 void	 vme_unregister(struct vme_conn *, const char *, size_t);
@@ -245,6 +308,10 @@ int	 vme_session_claim(struct vme_session *, struct vme_conn *);
 void	 vme_session_deliver(struct vme_session *);
 void	 vme_session_left(struct vme_conn *);
 void	 vme_session_started(struct vme_session *);
+/* Must its stdin wait until the process was started? */
+int	 vme_session_unstarted(const struct vme_session *);
+/* The exit status is known, and there is no more output. */
+void	 vme_session_exit(struct vme_session *);
 void	 vme_session_wait(struct vme_session *, struct vme_conn *);
 void	 vme_session_unwait(struct vme_conn *);
 /* Room for len more stream bytes?  For the reader of the I/O channel. */
@@ -255,40 +322,78 @@ void	 vme_session_output(struct vme_session *, const uint8_t *, size_t);
 RB_PROTOTYPE(vme_tokens, vme_session, token_entry, vme_token_cmp);
 RB_PROTOTYPE(vme_seqs, vme_session, seq_entry, vme_seq_cmp);
 
+/* process.c; vme_process_new() may take the order's names */
+void	 vme_process_new(struct vme_session *, struct vme_order *);
+void	 vme_process_ended(struct vme_session *);
+void	 vme_process_free(struct vme_session *);
+void	 vme_process_event(const uint8_t *, size_t);
+int	 vme_gone(const char *container);
+void	 vme_gone_forget(const char *container);
+void	 vme_gone_clear(void);
+RB_PROTOTYPE(vme_procs, vme_process, entry, vme_proc_cmp)
+
+/* dialect.c */
+void	 vme_dialect_init(void);
+void	 vme_dialect_learn(const struct vme_order *, size_t first,
+	    size_t next, uint32_t code, const uint8_t *, size_t);
+int	 vme_dialect_events(void);
+void	 vme_dialect_statuses(void);
+size_t	 vme_dialect_max(int proto);
+int	 vme_dialect_ready(const struct vme_order *, unsigned int);
+int	 vme_dialect_prepare(struct vme_order *, char [JSON_ERRMAX]);
+/* Returns the code that the client gets; another than given: no payload. */
+uint32_t vme_dialect_answer(struct vme_order *, uint32_t code);
+
 /* agent_ctl.c: the control channel */
 void	 vme_ctl_init(int fd);
 void	 vme_ctl_close(void);
+void	 vme_ctl_drain(void);
 /*
  * Queue a command for the agent.  done is called once with the reply's code
  * and payload, or, when there will be none, with a text and code VME_NOREPLY,
- * or VME_UNANSWERED if the command was written.
- * It is not called after vme_ctl_forget().
+ * VME_UNANSWERED if the command was written, or VME_REFUSED if it cannot be.
+ * It is not called after vme_ctl_forget().  base is the stdio number of the
+ * process that the command is about, 0 if it tells itself or is about none.
  */
 #define VME_NOREPLY	0xffffffff
 #define VME_UNANSWERED	0xfffffffe
+#define VME_REFUSED	0xfffffffd
 typedef void vme_ctl_done(struct vme_conn *, uint32_t code, const uint8_t *,
     size_t);
 void	 vme_ctl_command(struct vme_conn *, uint32_t code, const void *,
-	    size_t, vme_ctl_done *);
+	    size_t, uint64_t base, vme_ctl_done *);
 void	 vme_ctl_forget(struct vme_conn *);
+uint32_t vme_ctl_patience(int code);
 
 /* agent_tty.c: the I/O channel */
 void	 vme_tty_init(int fd);
 void	 vme_tty_close(void);
 void	 vme_tty_drain(void);
 void	 vme_tty_resume(void);
-/* 1 if stdin may be written now; else wait on the queue. */
-int	 vme_tty_writable(void);
-void	 vme_tty_wait(struct vme_conn *);
-void	 vme_tty_unwait(struct vme_conn *);
+void	 vme_tty_hexdump(const char *, const uint8_t *, size_t);
+
+/*
+ * One write to the agent, or to a client of 1.x: three of the longest
+ * messages.  Up to 32 KiB the kernel takes as a whole or not at all, so no
+ * message is ever cut, however slow the other side reads.
+ */
+#define VME_TTY_WRITE	(3 * HYP_MESSAGE_MAX)
+
+/* stdin.c: to the I/O channel, whose descriptor stays agent_tty.c's */
+void	 vme_stdin_init(int fd);
+void	 vme_stdin_close(void);
+/* May input be written at all; by this connection?  If not it waits. */
+int	 vme_stdin_writable(void);
+int	 vme_stdin_ready(struct vme_conn *);
+void	 vme_stdin_unwait(struct vme_conn *);
 /*
  * Turn the complete stdin frames at p into I/O messages, in place, and send
  * them.  Returns the bytes used, 0 if the first frame is no complete stdin
  * frame.
  */
-size_t	 vme_tty_stdin(struct vme_conn *, uint8_t *p, size_t len);
+size_t	 vme_stdin_frames(struct vme_conn *, uint8_t *p, size_t len);
 /* The same for messages of the connection's session, of protocol 1.x. */
-size_t	 vme_tty_relay(struct vme_conn *, uint8_t *p, size_t len);
+size_t	 vme_stdin_relay(struct vme_conn *, uint8_t *p, size_t len);
 
 /* console.c */
 void	 vme_console_init(int fd);

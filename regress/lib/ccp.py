@@ -404,7 +404,8 @@ class Agent:
 
 	mode "ack" acknowledges every command, "echo" acknowledges with the
 	command's payload, "manual" leaves it to the test, and a callable
-	gets (agent, code, payload) on the reader's thread.
+	gets (agent, code, payload) on the reader's thread.  flow: it says with
+	NEXT what it reads, "split" for hyperstart, which reads a header first.
 	"""
 
 	def __init__(self, directory, name="vm", ready=True, mode="ack",
@@ -413,6 +414,7 @@ class Agent:
 		self.mode = mode
 		self.ready = ready
 		self.flow = flow
+		self.limit = AGENT_MAX
 		self.ctl = self.io = self.console = None
 		self.ctl_in, self.tty_in = [], []
 		self.ctl_at = self.tty_at = 0
@@ -485,12 +487,14 @@ class Agent:
 			    len(head)))
 		length = struct.unpack(">I", head[-4:])[0] \
 		    if which == "io" else struct.unpack(">I", head[4:])[0]
-		if length < size or length > AGENT_MAX:
+		if length < size or length > self.limit:
 			raise Fail("%s message of length %d" % (which, length))
 		left = length - size
-		if pending(s) < left:
+		if pending(s) < min(left, 1):
+			raise Fail("%s header without its payload" % which)
+		if pending(s) < left and length <= AGENT_MAX:
 			raise Fail("%s message not in one write" % which)
-		return head, s.recv(left) if left else b""
+		return head, s.recv(left, socket.MSG_WAITALL) if left else b""
 
 	def _read_ctl(self, s):
 		try:
@@ -499,9 +503,9 @@ class Agent:
 				if m is None:
 					break
 				code = struct.unpack(">I", m[0][:4])[0]
-				if self.flow:
-					self.send_ctl(A_NEXT, struct.pack(">I",
-					    8 + len(m[1])))
+				for n in self._pieces(len(m[1])):
+					self.send_ctl(A_NEXT,
+					    struct.pack(">I", n))
 				with self.cv:
 					mode = self.mode
 					self.ctl_in.append((code, m[1]))
@@ -512,6 +516,12 @@ class Agent:
 		except Fail as e:
 			self.complaints.append(str(e))
 		self._ended("ctl", s)
+
+	def _pieces(self, payload):
+		"""What NEXT says of a message."""
+		if self.flow == "split":
+			return [8, payload] if payload else [8]
+		return [8 + payload] if self.flow else []
 
 	def _answer(self, mode, code, payload):
 		if mode == "ack":

@@ -51,6 +51,10 @@ done <<-EOF
 	common/rpc1.h RPC_BODY_MAX 1048576 .It 1 MiB for a request of
 	common/rpc1.h RPC_REPLY_MAX 1024 .It 1024 bytes for a reply
 	common/hyper.h HYP_MESSAGE_MAX 10240 .It 10240 bytes for a message
+	common/hyper.h HYP_COMMAND_MAX 1048576 .It 1 MiB for another command
+	common/hyper.h HYP_STDIN_MAX 512 .It 512 bytes of stdin to hyperstart
+	vmengine/vmengine.h VME_PACE_TIME 10 and 10 ms until there are more
+	vmengine/vmengine.h VME_GONE_MAX 1024 .It 1024 containers that
 	common/hyper.h HYP_RECV_MAX 1048576 .It 1 MiB for a message from
 	vmengine/vmengine.h VME_CLOSE_TIME 10 .It 10 s for a client
 	vmengine/vmengine.h VME_REPLY_MAX 16384 .It 16 KiB of responses
@@ -66,6 +70,7 @@ done <<-EOF
 	vmengine/vmengine.h VME_DRAIN_MAX 4194304 .It 4 MiB of output
 	common/log.c LOG_WAIT 100 room for at most 100 ms
 	common/imsgev.h IMSGEV_QUEUE_MAX 1024 .It 1024 messages queued
+	parent/guestdir.h GUESTDIR_MAX 64 May be given 64 times
 	parent/logsink.c BUCKET_BURST 2000 .It 2000 log messages
 	parent/logsink.c BUCKET_RATE 1000 and 1000 a second
 EOF

@@ -13,7 +13,7 @@ need "parsers are pure" nm
 # Names that are fine although they look like one of those below.
 impure='^(_*(open|openat|creat|close|read|pread|readv|write|pwrite|writev|recv|recvfrom|recvmsg|send|sendto|sendmsg|socket|socketpair|connect|accept|accept4|bind|listen|poll|ppoll|select|ioctl|fcntl|dup|dup2|dup3|pipe|pipe2|fork|vfork|execve|system|popen|kill|raise|signal|sigaction|exit|_exit|getenv|setenv|time|gettimeofday|clock_gettime|localtime|localtime_r|getrandom|arc4random|arc4random_buf|rand|random|syscall|mmap|stat|fstat|lstat|unlink|rename)(64)?(_2|_chk)?|_*(fopen|fdopen|fclose|fread|fwrite|fputs|fputc|putc|putchar|puts|printf|vprintf|fprintf|vfprintf|dprintf|perror|fflush|fgets|getline|scanf|fscanf|syslog|vsyslog|err|errx|warn|warnx)(_chk)?|std(in|out|err)|(log|event|evtimer|bufferevent|imsgev|peer|fatal|fatalx|spawn|sbx)(_[a-z0-9_]*)?)$'
 
-for name in frame hyper json jsonedit request reqfield rpc1 msg; do
+for name in frame hyper hypjson hyptext json jsonedit request reqfield rpc1 msg; do
 	[ -f "common/$name.c" ] || continue
 	object=$CCP_BUILD/common/$name.o
 	if [ ! -f "$object" ]; then

@@ -522,16 +522,18 @@ def verbatim(d):
 	equal(f.payload, b"[4]", "payload at the agent")
 
 
-@test("3.4", "10240 bytes pass, 10241 do not", shared=True)
+@test("3.4", "10240 bytes pass, 10241 only once the agent is known",
+    shared=True)
 def too_long(d):
 	vm = d.vm(mode="echo")
-	for total in (10239, 10240):
-		data = b'"' + b"x" * (total - 8 - 2) + b'"'
-		equal(vm.client.hyper("ping", Raw(data)), data, "reply")
+	vm.agent.limit = 60000
 	for total in (10241, 10242, 60000):
 		data = b'"' + b"x" * (total - 8 - 2) + b'"'
 		equal(vm.client.hyper_fails("ping", Raw(data)),
 		    "message too long %d" % total, "error")
+	for total in (10240, 10239, 10241, 60000):
+		data = b'"' + b"x" * (total - 8 - 2) + b'"'
+		equal(vm.client.hyper("ping", Raw(data)), data, "reply")
 	equal(vm.client.hyper("ping", 1), b"1", "reply")
 
 

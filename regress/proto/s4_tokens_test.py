@@ -297,13 +297,18 @@ def relocation_limit(d):
 	vm.client.hyper("newcontainer", sized(9000))
 	extra = len(vm.agent.next_ctl(17)[1]) - 9000
 	check(0 < extra < 60, "%d bytes added" % extra)
-	vm.client.hyper("newcontainer", sized(10232 - extra))
+	# An agent that is not known yet.
+	vm = d.vm(mode="manual")
+	vm.client.hyper_send("newcontainer", sized(10232 - extra))
 	equal(len(vm.agent.next_ctl(17)[1]), 10232, "length at the agent")
+	vm, first = d.vm(), vm
 	equal(vm.client.hyper_fails("newcontainer", sized(10233 - extra)),
 	    "message too long 10241", "error")
 	equal(vm.client.hyper_fails("newcontainer", sized(10233)),
 	    "message too long %d" % (10241 + extra), "error")
 	vm.client.hyper("ping")
+	first.agent.ack()
+	first.client.response(HYPER)
 
 
 @test("4.4", "the second command of one token or of none is allowed",

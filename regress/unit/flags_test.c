@@ -6,6 +6,7 @@
 
 #include "flags.h"
 #include "log.h"
+#include "msg.h"
 #include "test.h"
 
 static struct flags	 fl;
@@ -61,6 +62,8 @@ test_accepted(void)
 	CHECK(!fl.fl_version && !fl.fl_pprof && fl.fl_pprof_port == 6060);
 	CHECK(fl.fl_timeout[FLT_SHIM] == 30000);
 	CHECK(fl.fl_timeout[FLT_AGENT] == 600000);
+	CHECK(fl.fl_timeout[FLT_DESTROY] == 10000);
+	CHECK(fl.fl_guest == MSG_GUEST_AUTO && fl.fl_guest_dirs.gs_ndirs == 0);
 	CHECK(fl.fl_timeout[FLT_KSM_SLOW] == 120000);
 
 	test_begin("forms of the flags");
@@ -123,6 +126,19 @@ test_refused(void)
 	CHECK(fails("-timeout shim=1",
 	    "invalid value \"shim=1\" for flag -timeout: invalid duration "
 	    "\"1\""));
+	CHECK(fails("-timeout destroy=0",
+	    "invalid value \"destroy=0\" for flag -timeout: invalid duration "
+	    "\"0\""));
+	CHECK(fails("-guest vm",
+	    "invalid value \"vm\" for flag -guest: unknown guest vm"));
+	CHECK(fails("-guest-dir /a",
+	    "invalid value \"/a\" for flag -guest-dir: not of the form "
+	    "directory=mode"));
+	CHECK(fails("-guest-dir a/b=agent",
+	    "invalid value \"a/b=agent\" for flag -guest-dir: the directory "
+	    "must be absolute and without \"..\""));
+	CHECK(fails("-guest-dir /a=vm",
+	    "invalid value \"/a=vm\" for flag -guest-dir: unknown guest vm"));
 }
 
 static void
@@ -143,10 +159,11 @@ test_durations(void)
 
 	test_begin("timeouts");
 	CHECK(parse("-timeout shim=20ms -timeout stdin=0 "
-	    "-timeout=ksm-kick=500ms") == 0);
+	    "-timeout=ksm-kick=500ms -timeout destroy=3s") == 0);
 	CHECK(fl.fl_timeout[FLT_SHIM] == 20);
 	CHECK(fl.fl_timeout[FLT_STDIN] == 0);
 	CHECK(fl.fl_timeout[FLT_KSM_KICK] == 500);
+	CHECK(fl.fl_timeout[FLT_DESTROY] == 3000);
 	CHECK(fl.fl_timeout[FLT_PROCESS] == 30000);
 }
 
@@ -163,6 +180,27 @@ test_level(void)
 	CHECK(flags_log_level(&fl, "debug", &name, &console) == LOGL_DEBUG);
 	CHECK(flags_log_level(&fl, "bad", &name, &console) == -1);
 	CHECK(strcmp(name, "bad") == 0);
+}
+
+static int
+guest_of(const char *path)
+{
+	return (guestdir_find(&fl.fl_guest_dirs, path, fl.fl_guest));
+}
+
+static void
+test_guest(void)
+{
+	test_begin("kinds of agents");
+	CHECK(parse("-guest hyperstart") == 0);
+	CHECK(guest_of("/a/x") == MSG_GUEST_HYPERSTART);
+	CHECK(parse("-guest agent --guest=auto") == 0);
+	CHECK(guest_of("/a/x") == MSG_GUEST_AUTO);
+	CHECK(parse("-guest-dir /a=hyperstart -guest agent "
+	    "-guest-dir=/a/b=auto") == 0);
+	CHECK(guest_of("/x") == MSG_GUEST_AGENT);
+	CHECK(guest_of("/a/x") == MSG_GUEST_HYPERSTART);
+	CHECK(guest_of("/a/b/x") == MSG_GUEST_AUTO);
 }
 
 static int
@@ -205,6 +243,7 @@ main(void)
 	test_refused();
 	test_durations();
 	test_level();
+	test_guest();
 	test_path();
 	return (test_end());
 }

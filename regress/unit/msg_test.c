@@ -107,11 +107,14 @@ vm_conf_make(int full)
 	if (full) {
 		m.vmid = UINT32_MAX;
 		m.level = 15;
+		m.proto = MSG_PROTO_MAX - 1;
+		m.guest = MSG_GUEST_MAX - 1;
 		m.timeouts.shim = 1;
 		m.timeouts.process = 2;
 		m.timeouts.stdin_ = 3;
 		m.timeouts.ready = 4;
-		m.timeouts.agent = UINT32_MAX;
+		m.timeouts.agent = 5;
+		m.timeouts.destroy = UINT32_MAX;
 		fill(m.id, MSG_ID_MAX);
 		fill(m.ctl, MSG_SUN_MAX);
 		fill(m.path, MSG_PATH_MAX);
