@@ -71,9 +71,9 @@ vmengine_SRCS	:= vmengine.c conn.c out.c command.c session.c agent_ctl.c \
 		   agent_tty.c console.c dialect.c handover.c process.c \
 		   rpc.c rpc_io.c signal.c stdin.c sandbox_vmengine.c
 ctl_SRCS	:= cc-proxyctl.c run.c session.c show.c term.c
-guest_SRCS	:= ccp-guest.c channel.c command.c container.c cred.c ctl.c \
-		   file.c job.c json.c mounts.c net.c pod.c process.c ps.c \
-		   rootfs.c spawn.c tty.c vm.c
+guest_SRCS	:= ccp-guest.c accept.c channel.c command.c container.c cred.c ctl.c \
+		   file.c job.c json.c mounts.c net.c pod.c process.c \
+		   profile.c ps.c rootfs.c spawn.c tty.c vm.c
 lib_SRCS	:= client.c requests.c
 common_SRCS	:= frame.c hyper.c hypjson.c hyptext.c json.c jsonedit.c \
 		   reqfield.c request.c rpc1.c token.c peer.c log.c msg.c \

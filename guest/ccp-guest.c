@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -29,6 +30,7 @@ static void	usage(void) __attribute__((__noreturn__));
 static void	guest_init(struct guest *);
 static void	guest_stdio(void);
 static void	guest_fds(struct guest *, const char *);
+static int	guest_play(struct guest *, const char *);
 static void	guest_flags(struct guest *, int, char **);
 static void	guest_vm(struct guest *, int, char **);
 static void	sig_child(int, short, void *);
@@ -40,10 +42,12 @@ static int	guest_isvm;
 static void
 usage(void)
 {
-	(void)fprintf(stderr, "usage: ccp-guest [-nvx] [-r rootdir] "
-	    "[-s sharedir] -c ctlsock -t ttysock\n"
-	    "       ccp-guest [-nvx] [-r rootdir] [-s sharedir] "
-	    "-f ctlfd,ttyfd\n");
+	(void)fprintf(stderr, "usage: ccp-guest [-nvx] [-profile name] "
+	    "[-r rootdir] [-s sharedir]\n"
+	    "           -c ctlsock -t ttysock\n"
+	    "       ccp-guest [-nvx] [-profile name] [-r rootdir] "
+	    "[-s sharedir]\n"
+	    "           -f ctlfd,ttyfd\n");
 	exit(1);
 }
 
@@ -157,6 +161,7 @@ guest_init(struct guest *g)
 {
 	memset(g, 0, sizeof(*g));
 	g->g_job.j_fd = g->g_psfd = -1;
+	(void)guest_play(g, NULL);
 	TAILQ_INIT(&g->g_procs);
 	TAILQ_INIT(&g->g_conts);
 	TAILQ_INIT(&g->g_dying);
@@ -165,13 +170,32 @@ guest_init(struct guest *g)
 	guest_chan_init(&g->g_tty, g, "tty", &guest_tty_ops);
 }
 
+/* -1: there is none of that name. */
+static int
+guest_play(struct guest *g, const char *name)
+{
+	const struct guest_profile	*f;
+
+	if ((f = guest_profile_find(name)) == NULL)
+		return (-1);
+	g->g_profile = f;
+	if (f->f_api != API_ANY)
+		guest_json_words();
+	return (0);
+}
+
 static void
 guest_flags(struct guest *g, int argc, char **argv)
 {
+	static const struct option options[] = {
+		{ "profile", required_argument, NULL, 'p' },
+		{ NULL, 0, NULL, 0 }
+	};
 	const char	*ctl = NULL, *tty = NULL, *fds = NULL;
 	int		 ch;
 
-	while ((ch = getopt(argc, argv, "c:f:nr:s:t:vx")) != -1) {
+	while ((ch = getopt_long_only(argc, argv, "c:f:nr:s:t:vx", options,
+	    NULL)) != -1) {
 		switch (ch) {
 		case 'c':
 			ctl = optarg;
@@ -181,6 +205,10 @@ guest_flags(struct guest *g, int argc, char **argv)
 			break;
 		case 'n':
 			g->g_ns = 0;
+			break;
+		case 'p':
+			if (guest_play(g, optarg) == -1)
+				usage();
 			break;
 		case 'r':
 			g->g_rootdir = optarg;
@@ -204,6 +232,8 @@ guest_flags(struct guest *g, int argc, char **argv)
 	if (optind != argc || (fds == NULL) == (ctl == NULL) ||
 	    (ctl == NULL) != (tty == NULL))
 		usage();
+	if (g->g_profile->f_leave != -1)
+		g->g_leave = g->g_profile->f_leave;
 	if (g->g_ns == 1 && guest_cont_probe() == 0) {
 		guest_debug("no namespaces: containers are sessions");
 		g->g_ns = 0;
@@ -243,15 +273,24 @@ guest_fds(struct guest *g, const char *arg)
 static void
 guest_vm(struct guest *g, int argc, char **argv)
 {
-	int	i;
+	const char	*name = NULL;
+	int		 i;
 
 	guest_isvm = g->g_vm = g->g_leave = 1;
 	for (i = 1; i < argc; i++) {
+		if (strncmp(argv[i], "-profile=", 9) == 0)
+			name = argv[i] + 9;
+		else if (strcmp(argv[i], "-profile") == 0 && i + 1 < argc)
+			name = argv[++i];
 		if (strcmp(argv[i], "-v") == 0)
 			guest_verbose = 1;
 		if (strcmp(argv[i], "-k") == 0)
 			g->g_leave = 0;
 	}
+	if (guest_play(g, name) == -1)
+		guest_fatal("%s: no such profile", name);
+	if (g->g_profile->f_leave == 0)
+		g->g_leave = 0;
 	guest_vm_boot();
 }
 

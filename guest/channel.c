@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -145,6 +146,23 @@ guest_chan_kick(struct guest_chan *c)
 }
 
 void
+guest_chan_flush(struct guest_chan *c)
+{
+	chan_write(c);
+}
+
+int
+guest_chan_more(const struct guest_chan *c)
+{
+	struct pollfd	pfd;
+
+	pfd.fd = c->c_fd;
+	pfd.events = POLLIN;
+	pfd.revents = 0;
+	return (poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLIN) != 0);
+}
+
+void
 guest_chan_shut(struct guest_chan *c)
 {
 	if (c->c_path != NULL)
@@ -264,7 +282,8 @@ chan_write(struct guest_chan *c)
 	ssize_t			 n;
 	int			 i;
 
-	while (c->c_fd != -1 && (b = TAILQ_FIRST(&c->c_out)) != NULL) {
+	while (c->c_fd != -1 && c->c_hold == 0 &&
+	    (b = TAILQ_FIRST(&c->c_out)) != NULL) {
 		off = c->c_headoff;
 		for (i = 0; i < CHAN_IOV && b != NULL; i++) {
 			iov[i].iov_base = b->b_data + off;

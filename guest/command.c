@@ -44,7 +44,11 @@ static void	cmd_setuproute(struct guest *, json_t *);
 static void	cmd_deleteinterface(struct guest *, json_t *);
 static void	cmd_exec_done(struct guest *, void *, const char *);
 static struct guest_cont *cmd_container(struct guest *, json_t *);
-static int	cmd_signal(struct guest *, json_t *, int *);
+static json_t	*cmd_parse(struct guest *, uint32_t, const char *, size_t);
+static int	cmd_number(struct guest *, json_t *, const char *, int64_t *);
+static int	cmd_signal(struct guest *, json_t *, int, int *);
+static int	cmd_window(struct guest *, json_t *, int64_t *, int64_t *,
+		    int64_t *);
 static void	cmd_network(struct guest *, json_t *,
 		    void (*)(struct guest *, int, void *));
 static void	cmd_job_done(struct guest *, void *, const char *);
@@ -55,6 +59,7 @@ static void	net_routes_child(struct guest *, int, void *);
 static const struct command commands[] = {
 	{ HYP_VERSION,		ARG_NONE, NULL, cmd_version },
 	{ HYP_STARTPOD,		ARG_JSON, guest_startpod, NULL },
+	{ GUEST_GETPOD,		ARG_NONE, NULL, cmd_ok },
 	{ HYP_DESTROYPOD,	ARG_NONE, NULL, cmd_destroypod },
 	{ HYP_EXECCMD,		ARG_JSON, cmd_execcmd, NULL },
 	{ HYP_READY,		ARG_NONE, NULL, cmd_ok },
@@ -79,11 +84,11 @@ guest_command(struct guest *g, uint32_t code, const char *text, size_t len)
 {
 	const struct command	*cmd;
 	json_t			*arg;
-	char			 err[GUEST_ERRMAX];
 	size_t			 i;
 
 	for (i = 0; i < COMMANDS; i++)
-		if (commands[i].code == code)
+		if (commands[i].code == code &&
+		    (g->g_profile->f_commands >> code & 1) == 1)
 			break;
 	if (i == COMMANDS) {
 		guest_error(g, "unknown command %u", code);
@@ -94,22 +99,59 @@ guest_command(struct guest *g, uint32_t code, const char *text, size_t len)
 		cmd->raw(g, text, len);
 		return;
 	}
-	if ((arg = guest_json_parse(text, len, NULL, err)) == NULL) {
-		guest_error(g, "%s", err);
+	if ((arg = cmd_parse(g, code, text, len)) == NULL)
 		return;
-	}
 	cmd->json(g, arg);
 	json_decref(arg);
+}
+
+/* The payload's JSON, or NULL with the error sent. */
+static json_t *
+cmd_parse(struct guest *g, uint32_t code, const char *text, size_t len)
+{
+	struct guest_accept	 a;
+	enum guest_api		 api = g->g_profile->f_api;
+	json_t			*arg;
+	char			 err[GUEST_ERRMAX];
+	size_t			 used = len;
+
+	if (api != API_ANY && len == 0 && code == HYP_STARTPOD)
+		guest_protocol("startpod without a payload");
+	arg = guest_json_parse(text, len, api != API_ANY ? &used : NULL, err);
+	if (arg == NULL) {
+		guest_error(g, "%s", err);
+		return (NULL);
+	}
+	while (used < len && strchr(" \t\r\n", text[used]) != NULL)
+		used++;
+	if (used < len &&
+	    guest_accept_tail(api, code, text + used, len - used) == 0) {
+		guest_error(g, "bad JSON: text behind it");
+		json_decref(arg);
+		return (NULL);
+	}
+	if (guest_accept(api, code, arg, &a) == -1) {
+		if (a.a_dies == 1)
+			guest_protocol("%s", a.a_text);
+		guest_error(g, "%s", a.a_text);
+		json_decref(arg);
+		return (NULL);
+	}
+	return (arg);
 }
 
 static void
 cmd_version(struct guest *g, const char *text, size_t len)
 {
-	static const uint8_t	api[4] = { 0, 0, GUEST_API >> 8,
-				    GUEST_API & 0xff };
+	uint32_t	version = g->g_profile->f_version;
+	uint8_t		api[4];
 
 	(void)text;
 	(void)len;
+	api[0] = (uint8_t)(version >> 24);
+	api[1] = (uint8_t)(version >> 16);
+	api[2] = (uint8_t)(version >> 8);
+	api[3] = (uint8_t)version;
 	guest_ack(g, api, sizeof(api));
 }
 
@@ -150,6 +192,9 @@ cmd_container(struct guest *g, json_t *arg)
 	const char		*id;
 
 	if ((id = guest_json_string(arg, "container")) == NULL) {
+		if (g->g_profile->f_api != API_ANY)
+			guest_protocol("%s without a container",
+			    hyp_name(g->g_code));
 		guest_error(g, "no container given");
 		return (NULL);
 	}
@@ -176,9 +221,13 @@ cmd_execcmd(struct guest *g, json_t *arg)
 	struct guest_proc	*p;
 	char			 err[GUEST_ERRMAX];
 
-	if ((c = cmd_container(g, arg)) == NULL)
+	if (g->g_profile->f_execany == 1 && g->g_pod == 1) {
+		c = guest_cont_find(g, guest_json_string(arg, "container"));
+		if (c != NULL && guest_cont_running(c) == 0)
+			c = NULL;
+	} else if ((c = cmd_container(g, arg)) == NULL)
 		return;
-	if (guest_cont_running(c) == 0) {
+	else if (guest_cont_running(c) == 0) {
 		guest_error(g, "container is not running");
 		return;
 	}
@@ -205,25 +254,55 @@ cmd_exec_done(struct guest *g, void *arg, const char *err)
 		guest_proc_free(p);
 }
 
-/* A resize may cross the end of its process: that is no error. */
+/* As guest_json_int(), but hyperstart takes what is no number for 0. */
+static int
+cmd_number(struct guest *g, json_t *arg, const char *name, int64_t *v)
+{
+	if (g->g_profile->f_api != API_ANY &&
+	    !json_is_number(guest_json_get(arg, name)))
+		return (0);
+	return (guest_json_int(arg, name, v));
+}
+
+/* 1: it has a number, 0: none, -1 with the error sent. */
+static int
+cmd_window(struct guest *g, json_t *arg, int64_t *seq, int64_t *rows,
+    int64_t *columns)
+{
+	int	byseq;
+
+	if ((byseq = cmd_number(g, arg, "seq", seq)) == -1 || *seq < 0 ||
+	    cmd_number(g, arg, "row", rows) == -1 ||
+	    cmd_number(g, arg, "column", columns) == -1 ||
+	    !(json_is_object(arg) || json_is_null(arg)) ||
+	    (g->g_profile->f_api == API_ANY && (*rows < 0 ||
+	    *rows > USHRT_MAX || *columns < 0 || *columns > USHRT_MAX))) {
+		guest_error(g, "bad window size");
+		return (-1);
+	}
+	return (byseq);
+}
+
+/* A resize may cross the end of its process: that is no error, mostly. */
 static void
 cmd_winsize(struct guest *g, json_t *arg)
 {
+	enum guest_winsize	 how = g->g_profile->f_winsize;
 	struct guest_proc	*p = NULL;
 	struct guest_cont	*c;
 	const char		*cid, *pid;
 	int64_t			 seq = 0, rows = 0, columns = 0;
 	int			 byseq;
 
-	if ((byseq = guest_json_int(arg, "seq", &seq)) == -1 || seq < 0 ||
-	    guest_json_int(arg, "row", &rows) == -1 ||
-	    guest_json_int(arg, "column", &columns) == -1 ||
-	    rows < 0 || rows > USHRT_MAX || columns < 0 ||
-	    columns > USHRT_MAX) {
-		guest_error(g, "bad window size");
+	byseq = cmd_window(g, arg, &seq, &rows, &columns);
+	if (byseq == -1)
+		return;
+	if (how == WINSIZE_POD && g->g_pod == 0) {
+		guest_error(g, "pod not started");
 		return;
 	}
-	if (byseq == 1)
+	if (how == WINSIZE_SEQ || how == WINSIZE_POD ||
+	    (how == WINSIZE_ANY && byseq == 1))
 		p = guest_proc_byseq(g, (uint64_t)seq);
 	else {
 		cid = guest_json_string(arg, "container");
@@ -235,7 +314,7 @@ cmd_winsize(struct guest *g, json_t *arg)
 		if ((c = guest_cont_find(g, cid)) != NULL)
 			p = guest_proc_byid(c, pid);
 	}
-	if (p != NULL && p->p_terminal == 0) {
+	if (p == NULL ? how == WINSIZE_NAME : p->p_terminal == 0) {
 		guest_error(g, "process has no terminal");
 		return;
 	}
@@ -244,15 +323,18 @@ cmd_winsize(struct guest *g, json_t *arg)
 	guest_ack(g, NULL, 0);
 }
 
-/* 0, or -1 with the error sent. */
+/* 0, or -1 with the error sent; lax: one that is none will do. */
 static int
-cmd_signal(struct guest *g, json_t *arg, int *signo)
+cmd_signal(struct guest *g, json_t *arg, int lax, int *signo)
 {
 	int64_t	v = 0;
 
-	if (guest_json_int(arg, "signal", &v) == -1 || v < 0 || v >= NSIG) {
-		guest_error(g, "bad signal");
-		return (-1);
+	if (cmd_number(g, arg, "signal", &v) == -1 || v < 0 || v >= NSIG) {
+		if (lax == 0) {
+			guest_error(g, "invalid signal");
+			return (-1);
+		}
+		v = NSIG;
 	}
 	*signo = (int)v;
 	return (0);
@@ -261,19 +343,33 @@ cmd_signal(struct guest *g, json_t *arg, int *signo)
 static void
 cmd_killcontainer(struct guest *g, json_t *arg)
 {
-	struct guest_cont	*c;
-	int			 signo;
+	const struct guest_profile	*f = g->g_profile;
+	struct guest_cont		*c;
+	int				 signo;
 
+	if (f->f_errors == ERRORS_KILL)
+		g->g_errtext = 2;
+	if (f->f_killed == 1 && g->g_pod == 0 &&
+	    guest_json_string(arg, "container") != NULL) {
+		guest_ack(g, NULL, 0);
+		return;
+	}
 	if ((c = cmd_container(g, arg)) == NULL ||
-	    cmd_signal(g, arg, &signo) == -1)
+	    cmd_signal(g, arg, f->f_killed, &signo) == -1)
 		return;
 	if (guest_cont_running(c) == 1) {
-		if (kill(c->k_first->p_pid, signo) == -1 && errno != ESRCH) {
-			guest_error(g, "kill: %s", strerror(errno));
+		if (kill(c->k_first->p_pid, signo) == -1 && errno != ESRCH &&
+		    f->f_killed == 0) {
+			guest_error(g, errno == EPERM ? "no permission" :
+			    "kill failed: %s", strerror(errno));
 			return;
 		}
-		if (guest_json_true(arg, "allProcesses") == 1 && signo != 0)
+		if (f->f_killall == 1 && signo != 0 &&
+		    guest_json_true(arg, "allProcesses") == 1)
 			guest_cont_signal(c, signo);
+	} else if (f->f_remove == 1) {
+		guest_error(g, "no such process");
+		return;
 	}
 	guest_ack(g, NULL, 0);
 }
@@ -291,7 +387,7 @@ cmd_signalprocess(struct guest *g, json_t *arg)
 		return;
 	}
 	if ((c = cmd_container(g, arg)) == NULL ||
-	    cmd_signal(g, arg, &signo) == -1)
+	    cmd_signal(g, arg, g->g_profile->f_api != API_ANY, &signo) == -1)
 		return;
 	if ((p = guest_proc_byid(c, id)) == NULL) {
 		guest_error(g, "no such process: %.100s", id);
@@ -350,17 +446,24 @@ cmd_readfile(struct guest *g, json_t *arg)
 static void
 cmd_writefile(struct guest *g, const char *text, size_t len)
 {
+	struct guest_accept	 a;
 	struct guest_cont	*c;
-	const char		*file;
+	const char		*file, *brace;
 	json_t			*arg;
 	char			 err[GUEST_ERRMAX];
-	size_t			 used;
+	size_t			 used, max = len;
 
-	if ((arg = guest_json_parse(text, len, &used, err)) == NULL) {
+	/* To hyperstart the object ends here, whatever it says. */
+	if (g->g_profile->f_api != API_ANY &&
+	    (brace = memchr(text, '}', len)) != NULL)
+		max = (size_t)(brace - text) + 1;
+	if ((arg = guest_json_parse(text, max, &used, err)) == NULL) {
 		guest_error(g, "%s", err);
 		return;
 	}
-	if ((c = cmd_container(g, arg)) != NULL) {
+	if (guest_accept(g->g_profile->f_api, HYP_WRITEFILE, arg, &a) == -1)
+		guest_error(g, "%s", a.a_text);
+	else if ((c = cmd_container(g, arg)) != NULL) {
 		if ((file = guest_json_string(arg, "file")) == NULL)
 			guest_error(g, "no file given");
 		else

@@ -55,7 +55,9 @@ guest_cont_create(struct guest *g, json_t *conf)
 		g->g_created(g, "container: no id");
 		return;
 	}
-	if (guest_cont_find(g, id) != NULL) {
+	if (g->g_profile->f_sharedid != 1 && guest_cont_find(g, id) != NULL) {
+		if (g->g_profile->f_sharedid == -1)
+			guest_protocol("container id in use");
 		g->g_created(g, "container exists");
 		return;
 	}

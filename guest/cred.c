@@ -91,7 +91,7 @@ cred_number(const char *s, uint32_t *id)
 }
 
 void
-guest_user_find(int fd, json_t *conf, struct guest_user *u)
+guest_user_find(struct guest *g, json_t *conf, struct guest_user *u)
 {
 	const char	*name, *group;
 	struct passwd	*pw = NULL;
@@ -112,8 +112,10 @@ guest_user_find(int fd, json_t *conf, struct guest_user *u)
 			    (named == 1 && strcmp(pw->pw_name, name) == 0))
 				break;
 	}
-	if (pw == NULL && number == 0)
-		guest_job_fail(fd, "no such user: %.100s", name);
+	if (pw == NULL && (number == 0 ||
+	    (id != 0 && g->g_profile->f_named == 1)))
+		(void)snprintf(u->u_error, sizeof(u->u_error),
+		    "no such user: %.100s", name);
 	u->u_uid = pw != NULL ? pw->pw_uid : id;
 	u->u_gid = pw != NULL ? pw->pw_gid : 0;
 	if (pw != NULL && pw->pw_dir != NULL && *pw->pw_dir != '\0')
@@ -122,9 +124,14 @@ guest_user_find(int fd, json_t *conf, struct guest_user *u)
 		(void)strlcpy(u->u_name, pw->pw_name, sizeof(u->u_name));
 	if (f != NULL)
 		(void)fclose(f);
-	if (group != NULL && *group != '\0' &&
-	    cred_group(group, &u->u_gid) == -1)
-		guest_job_fail(fd, "no such group: %.100s", group);
+	if (group == NULL || *group == '\0' || u->u_error[0] != '\0')
+		return;
+	if (cred_group(group, &u->u_gid) == -1)
+		(void)snprintf(u->u_error, sizeof(u->u_error),
+		    "no such group: %.100s", group);
+	else if (named == 0 && g->g_profile->f_named == 1)
+		(void)snprintf(u->u_error, sizeof(u->u_error),
+		    "group %.100s without a user", group);
 }
 
 static int

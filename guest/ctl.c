@@ -3,7 +3,8 @@
 /*
  * The control channel: collects one command at a time from input cut in any
  * way, tells the host with NEXT how many bytes were taken, and queues the
- * replies.  While a command runs nothing more is taken.
+ * replies.  While a command runs nothing more is taken.  Where the agent
+ * that we play is touchier than that, it is told.
  */
 
 #include <stdarg.h>
@@ -18,7 +19,9 @@ static size_t	ctl_input(struct guest_chan *, const uint8_t *, size_t);
 static void	ctl_connected(struct guest_chan *);
 static void	ctl_lost(struct guest_chan *);
 static void	ctl_drained(struct guest_chan *, int);
-static void	ctl_header(struct guest *);
+static size_t	ctl_take(struct guest *, const uint8_t *, size_t);
+static void	ctl_header(struct guest *, size_t);
+static int	ctl_whole(const struct guest *);
 static void	ctl_run(struct guest *);
 static void	ctl_next(struct guest *, size_t);
 static void	ctl_put(struct guest *, uint32_t, const void *, size_t, int);
@@ -38,13 +41,19 @@ void
 guest_error(struct guest *g, const char *fmt, ...)
 {
 	char	text[GUEST_ERRMAX];
+	size_t	len;
 	va_list	ap;
 
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	guest_debug("ctl: error: %s", text);
-	ctl_done(g, HYP_ERROR, text, strlen(text));
+	len = g->g_errtext == 0 ? 0 : strlen(text);
+	if (g->g_errtext == 2) {
+		len = strcspn(text, ":");
+		text[len++] = '\0';
+	}
+	ctl_done(g, HYP_ERROR, text, len);
 }
 
 void
@@ -60,42 +69,76 @@ static size_t
 ctl_input(struct guest_chan *c, const uint8_t *p, size_t len)
 {
 	struct guest	*g = c->c_guest;
-	size_t		 n, used = 0;
+	size_t		 n, piece = 0, used = 0;
 
 	while (used < len && g->g_busy == 0 && g->g_quitting == 0 &&
 	    c->c_outlen < GUEST_OUT_HIGH) {
-		if (g->g_hdrlen < sizeof(g->g_hdr)) {
-			n = sizeof(g->g_hdr) - g->g_hdrlen;
-			if (n > len - used)
-				n = len - used;
-			memcpy(g->g_hdr + g->g_hdrlen, p + used, n);
-			g->g_hdrlen += n;
-			if (g->g_hdrlen == sizeof(g->g_hdr))
-				ctl_header(g);
-		} else {
-			n = g->g_need - g->g_have;
-			if (n > len - used)
-				n = len - used;
-			if (g->g_msg != NULL)
-				memcpy(g->g_msg + g->g_have, p + used, n);
-			g->g_have += n;
-		}
+		n = ctl_take(g, p + used, len - used);
 		used += n;
-		ctl_next(g, n);
-		if (g->g_hdrlen == sizeof(g->g_hdr) && g->g_have == g->g_need)
+		piece += n;
+		if (g->g_profile->f_next == NEXT_PIECE && used < len &&
+		    ctl_whole(g) == 0)
+			continue;
+		ctl_next(g, piece);
+		piece = 0;
+		if (ctl_whole(g) == 1)
 			ctl_run(g);
 	}
 	return (used);
 }
 
-static void
-ctl_header(struct guest *g)
+/* More of the header, or more of the payload. */
+static size_t
+ctl_take(struct guest *g, const uint8_t *p, size_t len)
 {
+	size_t	n;
+
+	if (g->g_hdrlen == sizeof(g->g_hdr)) {
+		n = g->g_need - g->g_have;
+		if (n > len)
+			n = len;
+		if (g->g_msg != NULL)
+			memcpy(g->g_msg + g->g_have, p, n);
+		g->g_have += n;
+		return (n);
+	}
+	n = sizeof(g->g_hdr) - g->g_hdrlen;
+	if (n > len) {
+		n = len;
+		if (g->g_hdrlen == 0 && g->g_profile->f_whole == 1 &&
+		    guest_chan_more(&g->g_ctl) == 0)
+			guest_protocol("control header in pieces");
+	}
+	memcpy(g->g_hdr + g->g_hdrlen, p, n);
+	g->g_hdrlen += n;
+	if (g->g_hdrlen == sizeof(g->g_hdr))
+		ctl_header(g, len - n);
+	return (n);
+}
+
+/* more: bytes that came with it. */
+static void
+ctl_header(struct guest *g, size_t more)
+{
+	const uint8_t	*h = g->g_hdr + 4;
+
 	g->g_have = 0;
 	if (hyp_ctl_decode(g->g_hdr, &g->g_code, &g->g_need) == -1)
 		g->g_msg = NULL;
 	else
 		g->g_msg = guest_alloc(g->g_need + 1);
+	if (g->g_profile->f_lengths == 1 && h[0] == 0 && h[1] == 0 &&
+	    h[2] == 0 && h[3] < sizeof(g->g_hdr))
+		guest_protocol("control message of %u bytes", h[3]);
+	if (g->g_profile->f_together == 1 && g->g_need > 0 && more == 0 &&
+	    guest_chan_more(&g->g_ctl) == 0)
+		guest_protocol("control header without its payload");
+}
+
+static int
+ctl_whole(const struct guest *g)
+{
+	return (g->g_hdrlen == sizeof(g->g_hdr) && g->g_have == g->g_need);
 }
 
 static void
@@ -105,7 +148,10 @@ ctl_run(struct guest *g)
 
 	g->g_msg = NULL;
 	g->g_hdrlen = 0;
+	guest_pod_sweep(g);
 	g->g_busy = 1;
+	g->g_ctl.c_hold = g->g_profile->f_next == NEXT_LATE;
+	g->g_errtext = g->g_profile->f_errors == ERRORS_TEXT;
 	g->g_replygen = g->g_ctl.c_gen;
 	guest_debug("ctl: %s (%u), %zu bytes", hyp_name(g->g_code), g->g_code,
 	    g->g_need);
@@ -123,11 +169,15 @@ ctl_next(struct guest *g, size_t n)
 {
 	uint8_t	v[4];
 
+	if (g->g_profile->f_next == NEXT_NEVER)
+		return;
 	v[0] = (uint8_t)(n >> 24);
 	v[1] = (uint8_t)(n >> 16);
 	v[2] = (uint8_t)(n >> 8);
 	v[3] = (uint8_t)n;
 	ctl_put(g, HYP_NEXT, v, sizeof(v), 0);
+	if (g->g_profile->f_next == NEXT_NOW)
+		guest_chan_flush(&g->g_ctl);
 }
 
 static void
@@ -149,8 +199,21 @@ ctl_done(struct guest *g, uint32_t code, const void *data, size_t len)
 {
 	if (g->g_replygen == g->g_ctl.c_gen)
 		ctl_put(g, code, data, len, 0);
+	guest_defer(g);
+}
+
+void
+guest_defer(struct guest *g)
+{
 	g->g_busy = 0;
+	g->g_ctl.c_hold = 0;
 	guest_chan_kick(&g->g_ctl);
+}
+
+void
+guest_send(struct guest *g, uint32_t code, const void *data, size_t len)
+{
+	ctl_put(g, code, data, len, code != HYP_ACK);
 }
 
 /* The first host is told that the agent is there; later ones ask. */

@@ -20,20 +20,107 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GUEST_API		4242	/* answer to VERSION */
 #define GUEST_CHUNK		65536	/* one read from a channel, bytes */
 #define GUEST_OUT_HIGH		(256 * 1024)	/* queue bounds of a channel */
 #define GUEST_OUT_LOW		(64 * 1024)
-#define GUEST_STDIN_MAX		65536	/* bytes kept per process */
 #define GUEST_ERRMAX		256	/* an error text, NUL included */
 #define GUEST_ID_MAX		255	/* characters of an id */
+#define GUEST_IO_MAX		4096	/* an I/O message for hyperstart */
 #define GUEST_GRACE		2	/* DESTROYPOD: seconds after TERM, */
 #define GUEST_REAP		3	/* after KILL, */
 #define GUEST_FLUSH		4	/* and for the last output */
 
+#define GUEST_GETPOD		2	/* a command nobody sends any more */
+
 struct guest;
 struct guest_cont;
 struct guest_proc;
+
+/* When NEXT says what was read of the control channel. */
+enum guest_next {
+	NEXT_NEVER,
+	NEXT_PIECE,	/* once for what came together of a command */
+	NEXT_NOW,	/* for the header, and then for each piece */
+	NEXT_LATE	/* likewise, but never while a command runs */
+};
+
+/* What the payload of ERROR is. */
+enum guest_errors {
+	ERRORS_TEXT,
+	ERRORS_EMPTY,
+	ERRORS_KILL	/* a few words and a NUL, of KILLCONTAINER only */
+};
+
+/* Whose window WINSIZE means, and whether it matters that there is none. */
+enum guest_winsize {
+	WINSIZE_ANY,	/* a number's or a name's, no */
+	WINSIZE_SEQ,	/* a number's, no */
+	WINSIZE_POD,	/* a number's, no; but there must be a pod */
+	WINSIZE_NAME	/* a name's, yes */
+};
+
+/* A second STARTPOD. */
+enum guest_again {
+	AGAIN_ERROR,
+	AGAIN_ACK,
+	AGAIN_EXIT
+};
+
+/* Where the id of a process must be the only one of its kind. */
+enum guest_ids {
+	IDS_CONTAINER,
+	IDS_POD,
+	IDS_NOWHERE
+};
+
+/* How STARTPOD and its like read JSON. */
+enum guest_api {
+	API_ANY = 0,	/* whatever makes sense */
+	API_4242 = 1,
+	API_4244 = 2
+};
+
+/* Which agent we are: all that differs between them. */
+struct guest_profile {
+	const char		*f_name;
+	uint32_t		 f_version;	/* answer to VERSION */
+	uint32_t		 f_commands;	/* known ones, a bit each */
+	enum guest_api		 f_api;
+	enum guest_next		 f_next;
+	enum guest_errors	 f_errors;
+	enum guest_winsize	 f_winsize;
+	enum guest_again	 f_again;
+	enum guest_ids		 f_ids;
+	size_t			 f_output;	/* bytes of a message */
+	size_t			 f_stdin;	/* bytes kept per process */
+	size_t			 f_iomax;	/* I/O message, dropped if it
+						 * does not fit; 0: any */
+	int			 f_goodbye;	/* for unknown numbers */
+	int			 f_signal;	/* status, plus the signal */
+	int			 f_event;	/* no status byte */
+	int			 f_whole;	/* headers come whole */
+	int			 f_together;	/* and with their payload */
+	int			 f_lengths;	/* and are no lies */
+	int			 f_sharedir;	/* a VM's pod must have one */
+	int			 f_sharedseq;	/* numbers may be shared */
+	int			 f_sharedid;	/* ids of containers, too;
+						 * -1: no, at a price */
+	int			 f_ttyerr;	/* stderr beside a terminal */
+	int			 f_ttysize;	/* set at the start */
+	int			 f_lame;	/* no args: ends with 0 */
+	int			 f_setup;	/* status if it fails, or -1 */
+	int			 f_exec;	/* as a shell's, if it fails */
+	int			 f_execany;	/* containers need not exist */
+	int			 f_named;	/* users are known by name */
+	int			 f_killed;	/* KILLCONTAINER is lenient */
+	int			 f_killall;	/* allProcesses is heeded */
+	int			 f_remove;	/* containers just go */
+	int			 f_podends;	/* so does the pod, aloud */
+	int			 f_ask;		/* DESTROYPOD kills nobody */
+	int			 f_lost;	/* and the last words */
+	int			 f_leave;	/* after it; -1: if told to */
+	int			 f_startexit;	/* a failed STARTPOD ends all */
+};
 
 /* One message on its way to the host. */
 struct guest_buf {
@@ -71,6 +158,7 @@ struct guest_chan {
 	int			 c_up;		/* the port has a host */
 	int			 c_hup;		/* the peer is gone */
 	int			 c_high;	/* drained() is owed */
+	int			 c_hold;	/* nothing is written now */
 	uint32_t		 c_gen;		/* counts hosts */
 	struct guest_bufs	 c_out;
 	size_t			 c_outlen;	/* bytes not written */
@@ -103,6 +191,7 @@ struct guest_proc {
 	struct guest		*p_guest;
 	struct guest_cont	*p_cont;	/* NULL: removed */
 	char			*p_id;
+	char			*p_cid;		/* the container's */
 	json_t			*p_conf;	/* NULL once started */
 	pid_t			 p_pid;		/* 0: not forked */
 	int			 p_first;
@@ -115,6 +204,7 @@ struct guest_proc {
 	struct event		 p_inev;
 	int			 p_infd;	/* -1: closed */
 	int			 p_ineof;	/* close once it is written */
+	int			 p_dropped;	/* some of it, and we said so */
 	uint8_t			*p_inq;		/* ring, NULL until needed */
 	size_t			 p_inoff;
 	size_t			 p_inlen;
@@ -128,6 +218,8 @@ struct guest_cont {
 	char			*k_id;
 	json_t			*k_conf;
 	struct guest_proc	*k_first;	/* NULL: it has exited */
+	int			 k_done;	/* and that was reported */
+	uint8_t			 k_status;
 	pid_t			 k_init;	/* has the namespaces, or 0 */
 	pid_t			*k_sids;	/* sessions, if no namespaces */
 	size_t			 k_nsids;
@@ -148,6 +240,7 @@ struct guest {
 	struct guest_conts	 g_conts;
 	struct guest_conts	 g_dying;	/* their init is to be reaped */
 	struct guest_job	 g_job;
+	const struct guest_profile *g_profile;
 	const char		*g_rootdir;	/* NULL: none */
 	const char		*g_sharedir;	/* NULL: none */
 	char			*g_hostname;	/* NULL: none */
@@ -160,6 +253,7 @@ struct guest {
 	int			 g_dns;		/* resolv.conf was written */
 	int			 g_paused;	/* output waits for the host */
 	int			 g_quitting;
+	int			 g_status;	/* to exit with */
 
 	/* the command in hand */
 	int			 g_busy;
@@ -175,13 +269,20 @@ struct guest {
 	size_t			 g_startnext;
 	struct guest_cont	*g_removing;
 	enum guest_destroy	 g_destroy;
+	unsigned int		 g_asked;	/* DESTROYPODs to be answered */
+	uint32_t		 g_askedgen;
+	unsigned int		 g_reports;
+	int			 g_errtext;	/* of ERROR; 2: short */
 	struct event		 g_timer;
 
 	/* the tty message in hand */
 	uint8_t			 g_ttyhdr[12];
 	size_t			 g_ttyhdrlen;
 	size_t			 g_ttyleft;
+	size_t			 g_ttyhave;
+	int			 g_ttyskip;
 	uint64_t		 g_ttyseq;
+	uint8_t			 g_ttybuf[GUEST_IO_MAX];
 
 	/* the output of ps */
 	struct event		 g_psev;
@@ -216,6 +317,10 @@ struct guest_buf *guest_buf_new(size_t len);
 void	 guest_chan_put(struct guest_chan *, struct guest_buf *);
 /* Look at the channel again from the loop: input may go on. */
 void	 guest_chan_kick(struct guest_chan *);
+/* Write what can be written, now.  Calls drained(). */
+void	 guest_chan_flush(struct guest_chan *);
+/* 1 if there is more to be read. */
+int	 guest_chan_more(const struct guest_chan *);
 void	 guest_chan_shut(struct guest_chan *);
 
 /* ctl.c */
@@ -226,6 +331,10 @@ void	 guest_error(struct guest *, const char *, ...)
 	    __attribute__((__format__(printf, 2, 3)));
 /* err NULL: ACK, else ERROR with that text. */
 void	 guest_reply(struct guest *, const char *err);
+/* Or this: the reply will come later, by guest_send(). */
+void	 guest_defer(struct guest *);
+/* A message that is no reply to the command in hand. */
+void	 guest_send(struct guest *, uint32_t code, const void *, size_t);
 
 /* tty.c */
 extern const struct guest_chan_ops guest_tty_ops;
@@ -238,8 +347,39 @@ void	 guest_startpod(struct guest *, json_t *);
 void	 guest_destroypod(struct guest *);
 /* Something ended or was flushed: whoever waits for it goes on. */
 void	 guest_progress(struct guest *);
+/* Containers and pods that have ended go, between commands. */
+void	 guest_pod_sweep(struct guest *);
 
-/* json.c: members match exactly first, else ignoring case. */
+/* profile.c */
+const struct guest_profile *guest_profile_find(const char *);
+/* Something the agent we play would not have survived, or lost. */
+void	 guest_protocol(const char *, ...)
+	    __attribute__((__format__(printf, 1, 2)));
+/* Tells the host that a process has ended, and frees it. */
+void	 guest_report(struct guest_proc *);
+void	 guest_podfinished(struct guest *);
+
+/* accept.c: what hyperstart makes of an object. */
+struct guest_accept {
+	const char	*a_text;	/* why not */
+	int		 a_dies;	/* it would crash or hang */
+};
+/*
+ * Check the payload of a command as that version would; what it would not
+ * read is removed.  0, or -1 with *a filled in.
+ */
+int	 guest_accept(enum guest_api, uint32_t code, json_t *,
+	    struct guest_accept *a);
+/* 1 if it minds no such text behind the payload. */
+int	 guest_accept_tail(enum guest_api, uint32_t code, const char *,
+	    size_t);
+
+/*
+ * json.c: members match exactly first, else ignoring case, unless the case
+ * was made to matter.  Then, also, all is true that is not false, and a
+ * number may be quoted.
+ */
+void	 guest_json_words(void);
 json_t	*guest_json_parse(const char *, size_t, size_t *used,
 	    char err[GUEST_ERRMAX]);
 json_t	*guest_json_get(json_t *, const char *);
@@ -269,11 +409,17 @@ void	 guest_job_tty(int, int fd);
 void	 guest_job_ready(int);
 __attribute__((__noreturn__, __format__(printf, 2, 3)))
 void	 guest_job_fail(int, const char *, ...);
+/*
+ * From now on a failure is the process's own: the text on its standard
+ * error and this status.  -1: it is the host's again.
+ */
+void	 guest_job_status(int);
 
 /* process.c */
 /*
  * Check a Process object.  Returns a process that is listed but not
- * started, or NULL with a text in err.  The container is not consumed.
+ * started, or NULL with a text in err.  The container is not consumed; a
+ * process without one fails when it is started.
  */
 struct guest_proc *guest_proc_new(struct guest *, struct guest_cont *,
 	    json_t *, int first, char err[GUEST_ERRMAX]);
@@ -285,6 +431,8 @@ void	 guest_proc_go(struct guest_proc *);
 void	 guest_proc_free(struct guest_proc *);
 /* Bytes taken; less than given means that its queue is full. */
 size_t	 guest_proc_stdin(struct guest_proc *, const uint8_t *, size_t);
+/* Of len bytes, how many will not be dropped at once. */
+size_t	 guest_proc_stdin_room(struct guest_proc *, size_t len);
 void	 guest_proc_stdin_eof(struct guest_proc *);
 struct guest_proc *guest_proc_byseq(struct guest *, uint64_t);
 struct guest_proc *guest_proc_byid(struct guest_cont *, const char *);
@@ -303,8 +451,9 @@ struct guest_user {
 	gid_t		 u_gid;
 	char		 u_name[64];
 	char		 u_home[256];
+	char		 u_error[GUEST_ERRMAX];	/* empty: none */
 };
-void	 guest_user_find(int fd, json_t *, struct guest_user *);
+void	 guest_user_find(struct guest *, json_t *, struct guest_user *);
 void	 guest_cred_apply(int fd, struct guest *, json_t *,
 	    const struct guest_user *);
 void	 guest_rlimits_apply(int fd, json_t *);

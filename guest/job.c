@@ -25,6 +25,8 @@
 #define JOB_READY	'R'	/* done, though the socket stays open */
 #define JOB_FAIL	'E'	/* text */
 
+static int	job_status = -1;
+
 static void	job_event(int, short, void *);
 static void	job_end(struct guest *, const char *);
 static void	job_send(int, uint8_t, const void *, size_t, int);
@@ -240,6 +242,12 @@ guest_job_ready(int fd)
 }
 
 void
+guest_job_status(int status)
+{
+	job_status = status;
+}
+
+void
 guest_job_fail(int fd, const char *fmt, ...)
 {
 	char	text[GUEST_ERRMAX];
@@ -248,6 +256,10 @@ guest_job_fail(int fd, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	if (job_status != -1) {
+		(void)dprintf(STDERR_FILENO, "exec failed: %s\n", text);
+		_exit(job_status);
+	}
 	job_send(fd, JOB_FAIL, text, strlen(text), -1);
 	_exit(125);
 }

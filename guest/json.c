@@ -2,13 +2,23 @@
 
 /*
  * Reading the JSON of commands.  Unknown members are ignored; members match
- * exactly, else ignoring case, as the shipped agents between them do.
+ * exactly, else ignoring case, as the shipped agents between them do.  One
+ * of them reads words, and leaves it at that: "false" is false.
  */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "guest.h"
+
+static int	json_words;
+
+void
+guest_json_words(void)
+{
+	json_words = 1;
+}
 
 /*
  * jansson refuses integers beyond 64 bits signed, which do occur as limits.
@@ -45,6 +55,8 @@ guest_json_get(json_t *o, const char *name)
 
 	if ((v = json_object_get(o, name)) != NULL)
 		return (v);
+	if (json_words == 1)
+		return (NULL);
 	json_object_foreach(o, key, v) {
 		if (strcasecmp(key, name) == 0)
 			return (v);
@@ -70,6 +82,10 @@ guest_json_int(json_t *o, const char *name, int64_t *out)
 		*out = (int64_t)json_integer_value(v);
 		return (1);
 	}
+	if (json_words == 1 && json_is_string(v)) {
+		*out = strtoll(json_string_value(v), NULL, 10);
+		return (1);
+	}
 	if (!json_is_real(v))
 		return (-1);
 	d = json_real_value(v);
@@ -83,5 +99,10 @@ guest_json_int(json_t *o, const char *name, int64_t *out)
 int
 guest_json_true(json_t *o, const char *name)
 {
-	return (json_is_true(guest_json_get(o, name)));
+	json_t	*v = guest_json_get(o, name);
+
+	if (json_words == 0 || v == NULL)
+		return (json_is_true(v));
+	return (!json_is_false(v) && (!json_is_string(v) ||
+	    strcmp(json_string_value(v), "false") != 0));
 }

@@ -12,11 +12,16 @@
 #include <string.h>
 
 #include "guest.h"
+#include "hyper.h"
 
 static void	pod_child(struct guest *, int, void *);
 static void	pod_ready(struct guest *, void *, const char *);
 static void	pod_next(struct guest *, const char *);
 static void	pod_clear(struct guest *);
+static void	pod_forget(struct guest *);
+static void	pod_asked(struct guest *);
+static void	pod_again(struct guest *);
+static void	pod_quit(struct guest *);
 static void	pod_stage(struct guest *, enum guest_destroy, int);
 static void	pod_timeout(int, short, void *);
 static void	pod_destroyed(struct guest *);
@@ -29,11 +34,17 @@ guest_startpod(struct guest *g, json_t *arg)
 	const char	*name;
 
 	if (g->g_pod == 1) {
-		guest_error(g, "pod already started");
+		pod_again(g);
 		return;
 	}
 	if (!json_is_object(arg) && !json_is_null(arg)) {
 		guest_error(g, "pod: no object");
+		return;
+	}
+	name = guest_json_string(arg, "shareDir");
+	if (g->g_vm == 1 && g->g_profile->f_sharedir == 1 &&
+	    (name == NULL || *name == '\0')) {
+		guest_error(g, "pod: no shared directory");
 		return;
 	}
 	free(g->g_hostname);
@@ -54,6 +65,18 @@ guest_startpod(struct guest *g, json_t *arg)
 	}
 	if (guest_job_start(g, 0, pod_child, pod_ready, NULL) == -1)
 		pod_next(g, "pod: cannot fork");
+}
+
+static void
+pod_again(struct guest *g)
+{
+	if (g->g_profile->f_again == AGAIN_ACK) {
+		guest_ack(g, NULL, 0);
+		return;
+	}
+	if (g->g_profile->f_again == AGAIN_EXIT)
+		g->g_quitting = g->g_status = 1;
+	guest_error(g, "pod already started");
 }
 
 static void
@@ -99,8 +122,11 @@ pod_next(struct guest *g, const char *err)
 			guest_cont_create(g, conf);
 			return;
 		}
-	} else
+	} else {
 		pod_clear(g);
+		if (g->g_profile->f_startexit == 1)
+			g->g_quitting = g->g_status = 1;
+	}
 	json_decref(g->g_startconf);
 	g->g_startconf = NULL;
 	guest_reply(g, err);
@@ -117,6 +143,12 @@ pod_clear(struct guest *g)
 		guest_cont_remove(g, c);
 	while ((p = TAILQ_FIRST(&g->g_procs)) != NULL)
 		guest_proc_free(p);
+	pod_forget(g);
+}
+
+static void
+pod_forget(struct guest *g)
+{
 	if (g->g_mounted == 1) {
 		guest_vm_unmount();
 		g->g_sharedir = NULL;
@@ -131,6 +163,16 @@ guest_destroypod(struct guest *g)
 {
 	struct guest_cont	*c;
 
+	if (g->g_profile->f_ask == 1) {
+		TAILQ_FOREACH(c, &g->g_conts, k_entry)
+			if (guest_cont_running(c) == 1)
+				(void)guest_cont_signal(c, SIGTERM);
+		g->g_asked++;
+		g->g_askedgen = g->g_replygen;
+		guest_defer(g);
+		guest_progress(g);
+		return;
+	}
 	evtimer_set(&g->g_timer, pod_timeout, g);
 	TAILQ_FOREACH(c, &g->g_conts, k_entry)
 		(void)guest_cont_signal(c, SIGTERM);
@@ -208,9 +250,70 @@ pod_destroyed(struct guest *g)
 }
 
 void
+guest_pod_sweep(struct guest *g)
+{
+	struct guest_cont	*c, *next;
+	int			 live = 0;
+
+	if (g->g_busy == 1)
+		return;
+	TAILQ_FOREACH_SAFE(c, &g->g_conts, k_entry, next) {
+		if (c->k_done == 0)
+			live = 1;
+		else if (g->g_profile->f_remove == 1)
+			guest_cont_remove(g, c);
+	}
+	if (g->g_profile->f_podends == 0 || g->g_asked > 0 || live == 1 ||
+	    TAILQ_EMPTY(&g->g_conts))
+		return;
+	guest_podfinished(g);
+	while ((c = TAILQ_FIRST(&g->g_conts)) != NULL)
+		guest_cont_remove(g, c);
+	pod_forget(g);
+}
+
+/* Whether those who were asked to end have done so. */
+static void
+pod_asked(struct guest *g)
+{
+	struct guest_cont	*c;
+
+	if (g->g_asked == 0 || g->g_busy == 1)
+		return;
+	TAILQ_FOREACH(c, &g->g_conts, k_entry)
+		if (c->k_done == 0)
+			return;
+	if (g->g_profile->f_lost == 0 && !TAILQ_EMPTY(&g->g_procs))
+		return;
+	for (; g->g_asked > 0; g->g_asked--)
+		if (g->g_askedgen == g->g_ctl.c_gen)
+			guest_send(g, HYP_ACK, NULL, 0);
+	pod_clear(g);
+	free(g->g_hostname);
+	g->g_hostname = NULL;
+	g->g_quitting = g->g_leave;
+}
+
+static void
+pod_quit(struct guest *g)
+{
+	if (g->g_quitting == 0 || g->g_busy == 1 ||
+	    (g->g_ctl.c_fd != -1 && g->g_ctl.c_outlen > 0))
+		return;
+	if (g->g_profile->f_ask == 1 && g->g_profile->f_lost == 0 &&
+	    pod_flushed(g) == 0)
+		return;
+	guest_chan_flush(&g->g_tty);
+	guest_quit(g, g->g_status);
+}
+
+void
 guest_progress(struct guest *g)
 {
 	struct guest_cont	*c = g->g_removing;
+
+	guest_pod_sweep(g);
+	pod_asked(g);
 
 	if (c != NULL && c->k_init == 0) {
 		g->g_removing = NULL;
@@ -223,7 +326,5 @@ guest_progress(struct guest *g)
 	if (g->g_destroy == DESTROY_FLUSH && TAILQ_EMPTY(&g->g_procs) &&
 	    pod_flushed(g) == 1)
 		pod_destroyed(g);
-	if (g->g_quitting == 1 && g->g_busy == 0 &&
-	    (g->g_ctl.c_fd == -1 || g->g_ctl.c_outlen == 0))
-		guest_quit(g, 0);
+	pod_quit(g);
 }

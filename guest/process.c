@@ -2,8 +2,8 @@
 
 /*
  * The agent's side of a process: its pipes or terminal, input queued up to a
- * bound and never dropped, output read only while the host takes it, and
- * the report of its end once it was reaped and its outputs are at their end.
+ * bound, output read only while the host takes it, and the report of its end
+ * once it was reaped and its outputs are at their end.
  */
 
 #include <sys/ioctl.h>
@@ -22,13 +22,16 @@
 
 #define PROC_READS	4	/* of one output before others' turn */
 
-static int	proc_check_conf(json_t *, char *);
+static int	proc_check_conf(struct guest *, json_t *, char *);
 static int	proc_check_seq(struct guest *, uint64_t, uint64_t, char *);
+static int	proc_check_id(struct guest *, struct guest_cont *,
+		    const char *, int);
 static int	proc_pipe(struct guest_proc *, int, int *);
 static void	proc_pid(struct guest *, void *, pid_t);
 static void	proc_tty(struct guest *, void *, int);
 static void	proc_done(struct guest *, void *, const char *);
 static void	proc_child(struct guest *, int, void *);
+static uint8_t	proc_status(const struct guest *, int);
 static void	proc_close(int *);
 static void	proc_finish(struct guest_proc *);
 static void	proc_stdin_close(struct guest_proc *);
@@ -47,7 +50,7 @@ guest_proc_new(struct guest *g, struct guest_cont *c, json_t *conf, int first,
 	int64_t			 out = 0, errseq = 0;
 	int			 terminal;
 
-	if (proc_check_conf(conf, err) == -1)
+	if (proc_check_conf(g, conf, err) == -1)
 		return (NULL);
 	terminal = guest_json_true(conf, "terminal");
 	if (guest_json_int(conf, "stdio", &out) != 1 || out <= 0) {
@@ -55,17 +58,20 @@ guest_proc_new(struct guest *g, struct guest_cont *c, json_t *conf, int first,
 		return (NULL);
 	}
 	if (guest_json_int(conf, "stderr", &errseq) == -1 || errseq < 0 ||
-	    (errseq == 0 && terminal == 0) || errseq == out) {
+	    (errseq == 0 && terminal == 0)) {
 		(void)strlcpy(err, "process: bad stderr number", GUEST_ERRMAX);
 		return (NULL);
 	}
-	if (proc_check_seq(g, (uint64_t)out, (uint64_t)errseq, err) == -1)
+	if (terminal == 1 && g->g_profile->f_ttyerr == 0)
+		errseq = 0;
+	if (g->g_profile->f_sharedseq == 0 &&
+	    proc_check_seq(g, (uint64_t)out, (uint64_t)errseq, err) == -1)
 		return (NULL);
 	if ((id = guest_json_string(conf, "id")) == NULL || *id == '\0') {
 		(void)snprintf(buf, sizeof(buf), "%lld", (long long)out);
 		id = buf;
 	}
-	if (guest_proc_byid(c, id) != NULL) {
+	if (proc_check_id(g, c, id, first) == -1) {
 		(void)snprintf(err, GUEST_ERRMAX, "process %.64s exists", id);
 		return (NULL);
 	}
@@ -74,6 +80,7 @@ guest_proc_new(struct guest *g, struct guest_cont *c, json_t *conf, int first,
 	p->p_guest = g;
 	p->p_cont = c;
 	p->p_id = guest_strdup(id);
+	p->p_cid = guest_strdup(c != NULL ? c->k_id : "");
 	p->p_conf = json_incref(conf);
 	p->p_first = first;
 	p->p_terminal = terminal;
@@ -87,13 +94,14 @@ guest_proc_new(struct guest *g, struct guest_cont *c, json_t *conf, int first,
 }
 
 static int
-proc_check_conf(json_t *conf, char *err)
+proc_check_conf(struct guest *g, json_t *conf, char *err)
 {
 	json_t	*args, *envs, *v;
 	size_t	 i;
+	int	 lame = g->g_profile->f_lame;
 
 	args = guest_json_get(conf, "args");
-	if (json_array_size(args) == 0) {
+	if (!json_is_array(args) || (json_array_size(args) == 0 && lame == 0)) {
 		(void)strlcpy(err, "process: no args", GUEST_ERRMAX);
 		return (-1);
 	}
@@ -106,7 +114,7 @@ proc_check_conf(json_t *conf, char *err)
 	}
 	envs = guest_json_get(conf, "envs");
 	json_array_foreach(envs, i, v) {
-		if (guest_json_string(v, "env") == NULL) {
+		if (guest_json_string(v, "env") == NULL && lame == 0) {
 			(void)strlcpy(err, "process: bad envs", GUEST_ERRMAX);
 			return (-1);
 		}
@@ -119,6 +127,11 @@ proc_check_seq(struct guest *g, uint64_t out, uint64_t err, char *text)
 {
 	struct guest_proc	*p;
 
+	if (out == err) {
+		(void)strlcpy(text, "process: bad stderr number",
+		    GUEST_ERRMAX);
+		return (-1);
+	}
 	TAILQ_FOREACH(p, &g->g_procs, p_entry) {
 		if (p->p_out.u_seq == out || p->p_err.u_seq == out ||
 		    (err != 0 &&
@@ -130,6 +143,29 @@ proc_check_seq(struct guest *g, uint64_t out, uint64_t err, char *text)
 		}
 	}
 	return (0);
+}
+
+static int
+proc_check_id(struct guest *g, struct guest_cont *c, const char *id, int first)
+{
+	struct guest_proc	*p;
+
+	switch (g->g_profile->f_ids) {
+	case IDS_CONTAINER:
+		return (guest_proc_byid(c, id) != NULL ? -1 : 0);
+	case IDS_POD:
+		if (first == 1)
+			return (0);
+		if (strcmp(id, "init") == 0)
+			return (-1);
+		TAILQ_FOREACH(p, &g->g_procs, p_entry)
+			if (strcmp(p->p_id, id) == 0)
+				return (-1);
+		return (0);
+	case IDS_NOWHERE:
+	default:
+		return (0);
+	}
 }
 
 int
@@ -185,7 +221,8 @@ proc_pid(struct guest *g, void *arg, pid_t pid)
 
 	(void)g;
 	p->p_pid = pid;
-	if (p->p_cont->k_init == 0 && guest_cont_session(p->p_cont, pid) == -1)
+	if (p->p_cont != NULL && p->p_cont->k_init == 0 &&
+	    guest_cont_session(p->p_cont, pid) == -1)
 		guest_fatal("out of memory");
 }
 
@@ -263,26 +300,21 @@ guest_proc_free(struct guest_proc *p)
 	proc_close(&p->p_childfd[2]);
 	json_decref(p->p_conf);
 	free(p->p_id);
+	free(p->p_cid);
 	free(p);
 }
 
-/* Reaped and silent for good: the end and the status, in one piece. */
+/* Reaped and silent for good. */
 static void
 proc_finish(struct guest_proc *p)
 {
-	struct guest		*g = p->p_guest;
-	struct guest_buf	*b;
+	struct guest	*g = p->p_guest;
 
 	if (p->p_started == 0 || p->p_reaped == 0 || p->p_out.u_fd != -1 ||
 	    p->p_err.u_fd != -1)
 		return;
 	guest_debug("process %s: finished, status %u", p->p_id, p->p_status);
-	b = guest_buf_new(2 * HYP_TTY_HEADER_SIZE + 1);
-	hyp_tty_encode(b->b_data, p->p_out.u_seq, 0);
-	hyp_tty_encode(b->b_data + HYP_TTY_HEADER_SIZE, p->p_out.u_seq, 1);
-	b->b_data[2 * HYP_TTY_HEADER_SIZE] = p->p_status;
-	guest_chan_put(&g->g_tty, b);
-	guest_proc_free(p);
+	guest_report(p);
 	guest_progress(g);
 }
 
@@ -297,6 +329,17 @@ guest_proc_abandon(struct guest_proc *p)
 	pump_close(&p->p_out);
 	pump_close(&p->p_err);
 	proc_finish(p);
+}
+
+/* There are agents that call it a success to be killed. */
+static uint8_t
+proc_status(const struct guest *g, int st)
+{
+	if (!WIFSIGNALED(st))
+		return ((uint8_t)WEXITSTATUS(st));
+	if (g->g_profile->f_signal == 0)
+		return (0);
+	return ((uint8_t)(g->g_profile->f_signal + WTERMSIG(st)));
 }
 
 void
@@ -315,8 +358,7 @@ guest_reap(struct guest *g)
 		if (p == NULL)
 			continue;
 		p->p_reaped = 1;
-		p->p_status = (uint8_t)(WIFSIGNALED(st) ?
-		    128 + WTERMSIG(st) : WEXITSTATUS(st));
+		p->p_status = proc_status(g, st);
 		if (p->p_started == 1)
 			proc_stdin_close(p);
 		if (p->p_first == 1 && p->p_cont != NULL)
@@ -369,6 +411,7 @@ guest_proc_winsize(struct guest_proc *p, int rows, int columns)
 size_t
 guest_proc_stdin(struct guest_proc *p, const uint8_t *data, size_t len)
 {
+	size_t	max = p->p_guest->g_profile->f_stdin;
 	size_t	n, end, used = 0;
 	ssize_t	w;
 
@@ -386,11 +429,10 @@ guest_proc_stdin(struct guest_proc *p, const uint8_t *data, size_t len)
 	if (used == len)
 		return (used);
 	if (p->p_inq == NULL)
-		p->p_inq = guest_alloc(GUEST_STDIN_MAX);
-	while (used < len && p->p_inlen < GUEST_STDIN_MAX) {
-		end = (p->p_inoff + p->p_inlen) % GUEST_STDIN_MAX;
-		n = end < p->p_inoff ? p->p_inoff - end :
-		    GUEST_STDIN_MAX - end;
+		p->p_inq = guest_alloc(max);
+	while (used < len && p->p_inlen < max) {
+		end = (p->p_inoff + p->p_inlen) % max;
+		n = end < p->p_inoff ? p->p_inoff - end : max - end;
 		if (n > len - used)
 			n = len - used;
 		memcpy(p->p_inq + end, data + used, n);
@@ -400,6 +442,19 @@ guest_proc_stdin(struct guest_proc *p, const uint8_t *data, size_t len)
 	if (p->p_started == 1)
 		event_add(&p->p_inev, NULL);
 	return (used);
+}
+
+/* How much of a message is kept where what does not fit is lost. */
+size_t
+guest_proc_stdin_room(struct guest_proc *p, size_t len)
+{
+	size_t	room = p->p_guest->g_profile->f_stdin - p->p_inlen;
+
+	if (len <= room || p->p_infd == -1 || p->p_ineof == 1)
+		return (len);
+	if (p->p_dropped++ == 0)
+		guest_protocol("stdin dropped");
+	return (room);
 }
 
 /* A terminal has no end of input: its driver makes one from a character. */
@@ -431,11 +486,11 @@ static void
 proc_stdin_event(int fd, short what, void *arg)
 {
 	struct guest_proc	*p = arg;
-	size_t			 n;
+	size_t			 n, max = p->p_guest->g_profile->f_stdin;
 	ssize_t			 w;
 
 	(void)what;
-	n = GUEST_STDIN_MAX - p->p_inoff;
+	n = max - p->p_inoff;
 	if (n > p->p_inlen)
 		n = p->p_inlen;
 	if ((w = write(fd, p->p_inq + p->p_inoff, n)) == -1) {
@@ -443,7 +498,7 @@ proc_stdin_event(int fd, short what, void *arg)
 			proc_stdin_close(p);
 		return;
 	}
-	p->p_inoff = (p->p_inoff + (size_t)w) % GUEST_STDIN_MAX;
+	p->p_inoff = (p->p_inoff + (size_t)w) % max;
 	p->p_inlen -= (size_t)w;
 	guest_chan_kick(&p->p_guest->g_tty);
 	if (p->p_inlen > 0)
@@ -486,7 +541,7 @@ pump_event(int fd, short what, void *arg)
 
 	(void)what;
 	for (i = 0; i < PROC_READS; i++) {
-		n = read(fd, buf, sizeof(buf));
+		n = read(fd, buf, g->g_profile->f_output);
 		if (n == -1 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n <= 0) {

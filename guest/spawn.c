@@ -42,6 +42,7 @@ static void	spawn_env(int, const char *, const char *);
 static void	spawn_environ(int, struct guest *, struct guest_proc *,
 		    const struct guest_user *);
 static char	**spawn_args(int, json_t *);
+static int	spawn_lame(json_t *);
 
 void
 guest_spawn(struct guest *g, int fd, struct guest_proc *p)
@@ -51,7 +52,7 @@ guest_spawn(struct guest *g, int fd, struct guest_proc *p)
 	const char		*dir;
 	char			**args;
 
-	if (p->p_cont->k_init > 0)
+	if (p->p_cont != NULL && p->p_cont->k_init > 0)
 		spawn_join(fd, p->p_cont->k_init);
 	else
 		guest_job_pid(fd, getpid());
@@ -59,8 +60,15 @@ guest_spawn(struct guest *g, int fd, struct guest_proc *p)
 	if (setsid() == -1)
 		guest_job_fail(fd, "setsid: %s", strerror(errno));
 	(void)umask(022);
-	guest_user_find(fd, conf, &user);
+	guest_user_find(g, conf, &user);
 	spawn_stdio(fd, g, p, &user);
+	guest_job_status(g->g_profile->f_setup);
+	if (p->p_cont == NULL)
+		guest_job_fail(fd, "no such container");
+	if (user.u_error[0] != '\0')
+		guest_job_fail(fd, "%s", user.u_error);
+	if (g->g_profile->f_lame == 1 && spawn_lame(conf) == 1)
+		_exit(0);
 	guest_rlimits_apply(fd, guest_json_get(conf, "rlimits"));
 	guest_cred_apply(fd, g, conf, &user);
 	/* After the change of identity, which would undo it. */
@@ -77,6 +85,10 @@ guest_spawn(struct guest *g, int fd, struct guest_proc *p)
 	args = spawn_args(fd, guest_json_get(conf, "args"));
 	(void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	execvp(args[0], args);
+	guest_job_status(-1);
+	if (g->g_profile->f_exec == 1)
+		guest_job_status(errno == ENOENT || errno == ENOTDIR ? 127 :
+		    errno == EACCES ? 126 : 125);
 	guest_job_fail(fd, "exec %.100s: %s", args[0], strerror(errno));
 }
 
@@ -156,7 +168,7 @@ spawn_terminal(int fd, struct guest *g, json_t *conf,
 		guest_job_fail(fd, "terminal: %s", strerror(errno));
 	(void)guest_json_int(conf, "rows", &rows);
 	(void)guest_json_int(conf, "columns", &columns);
-	if (rows > 0 && rows <= USHRT_MAX &&
+	if (g->g_profile->f_ttysize == 1 && rows > 0 && rows <= USHRT_MAX &&
 	    columns > 0 && columns <= USHRT_MAX) {
 		memset(&ws, 0, sizeof(ws));
 		ws.ws_row = (unsigned short)rows;
@@ -202,6 +214,24 @@ spawn_environ(int fd, struct guest *g, struct guest_proc *p,
 		spawn_env(fd, guest_json_string(v, "env"),
 		    value != NULL ? value : "");
 	}
+}
+
+/* Nothing to run, or a variable without a value. */
+static int
+spawn_lame(json_t *conf)
+{
+	json_t	*list, *v;
+	size_t	 i;
+
+	if (json_array_size(guest_json_get(conf, "args")) == 0)
+		return (1);
+	list = guest_json_get(conf, "envs");
+	json_array_foreach(list, i, v) {
+		if (guest_json_string(v, "env") == NULL ||
+		    guest_json_string(v, "value") == NULL)
+			return (1);
+	}
+	return (0);
 }
 
 static char **

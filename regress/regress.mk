@@ -11,14 +11,16 @@ BENCH		:= $(BUILD)/regress/bench/bench
 SCRIPTS		:= $(wildcard regress/proto/*_test.py) \
 		   $(wildcard regress/integ/*_test.py)
 LINTS		:= $(wildcard regress/lint/*.sh)
+VM_TESTS	:= $(wildcard regress/vm/*_test.py)
 
 $(BUILD)/regress/unit/%: $(BUILD)/regress/unit/%.o $(LIBRARIES)
 	@echo "LD $@"
-	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LHARDEN) $(LDFLAGS) -o $@ $< \
-	    $(BUILD)/libparent.a $(BUILD)/libvmengine.a $(BUILD)/libclient.a \
-	    $(BUILD)/libcommon.a $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LHARDEN) $(LDFLAGS) -o $@ \
+	    $(filter %.o,$^) $(BUILD)/libparent.a $(BUILD)/libvmengine.a \
+	    $(BUILD)/libclient.a $(BUILD)/libcommon.a $(LIBS)
 
-$(BUILD)/regress/unit/%.o: CPPFLAGS += -Iparent -Ivmengine -Ilib
+$(BUILD)/regress/unit/guest_accept_test: $(BUILD)/guest/accept.o
+$(BUILD)/regress/unit/%.o: CPPFLAGS += -Iparent -Ivmengine -Ilib -Iguest
 $(BUILD)/regress/sandbox/%.o: CPPFLAGS += -Iparent -Ivmengine -Ifrontend
 
 $(PROBE): $(addprefix $(BUILD)/,$(PROBE_SRCS:.c=.o)) $(LIBRARIES)
@@ -62,15 +64,22 @@ bench: programs $(BENCH) root-users
 	@$(BENCH) $(BUILD)
 
 # All of it in one count.  What is missing is installed first, by a make of
-# its own: this one has looked for the compiler already.
+# its own: this one has looked for the compiler already.  Without what the
+# virtual machine needs its tests are skipped.
 check-all:
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory deps
+	-@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory deps-vm
 	+@$(MAKE) --no-print-directory check-built
 
 check-built: programs tests root-users
 	+$(SAN) programs tests
-	regress/run $(call suite,$(BUILD)) $(call suite,build/asan) \
-	    CCP_BUILD=$(BUILD) $(LINTS)
+	regress/run CCP_BUILD=$(BUILD) $(VM_TESTS) $(call suite,$(BUILD)) \
+	    $(call suite,build/asan) CCP_BUILD=$(BUILD) $(LINTS)
+
+# A real virtual machine: downloads a kernel, installs only its tools.
+check-vm: programs root-users
+	-@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory deps-vm
+	regress/run CCP_BUILD=$(BUILD) $(VM_TESTS)
 
 fuzz:
 	@mkdir -p build/fuzz

@@ -70,6 +70,7 @@ static void	vme_ctl_ready(uint32_t, const uint8_t *, size_t);
 static void	vme_ctl_next(const uint8_t *, size_t);
 static struct vme_txn *vme_ctl_whose(void);
 static void	vme_ctl_reply(uint32_t, const uint8_t *, size_t);
+static void	vme_ctl_again(struct vme_txn *);
 static void	vme_ctl_answer(struct vme_txn *, uint32_t, const void *,
 		    size_t);
 static void	vme_ctl_finish(struct vme_txn *, uint32_t, const void *,
@@ -517,12 +518,17 @@ vme_ctl_reply(uint32_t code, const uint8_t *p, size_t len)
 {
 	struct vme_early	*e;
 	struct vme_txn		*t;
+	enum vme_dialect	 before = env->dialect;
 
 	if ((t = vme_ctl_whose()) != NULL) {
 		vme_dialect_learn(&t->order, t->first, t->next, code, p, len);
 		ctl.nexts = t->next > 0 && (env->dialect == VME_UNIVERSAL ||
 		    env->dialect == VME_HYPERSTART);
-		vme_ctl_answer(t, code, p, len);
+		if (code == HYP_ERROR && before == VME_UNKNOWN &&
+		    t->conn != NULL && vme_dialect_reword(&t->order))
+			vme_ctl_again(t);
+		else
+			vme_ctl_answer(t, code, p, len);
 		return;
 	}
 	/* Before the first command some agents have said yes already. */
@@ -539,6 +545,20 @@ vme_ctl_reply(uint32_t code, const uint8_t *p, size_t len)
 		memcpy(e->payload, p, len);
 	TAILQ_INSERT_TAIL(&ctl.early, e, entry);
 	ctl.nearly++;
+}
+
+/* Behind a message that was begun; vme_ctl_read() sends what can be sent. */
+static void
+vme_ctl_again(struct vme_txn *t)
+{
+	struct vme_txn	*head;
+
+	t->off = t->next = t->first = 0;
+	head = TAILQ_FIRST(&ctl.sendq);
+	if (head != NULL && head->off > 0)
+		TAILQ_INSERT_AFTER(&ctl.sendq, head, t, entry);
+	else
+		TAILQ_INSERT_HEAD(&ctl.sendq, t, entry);
 }
 
 static void

@@ -234,6 +234,28 @@ vme_dialect_adapt(struct vme_order *o, char err[JSON_ERRMAX])
 	return (0);
 }
 
+/*
+ * The first command of a pod was written before the agent was known.  One
+ * that hyperstart refuses for its words changes nothing.
+ */
+int
+vme_dialect_reword(struct vme_order *o)
+{
+	char	 err[JSON_ERRMAX], *old;
+	size_t	 len;
+	int	 same;
+
+	if (env->dialect != VME_HYPERSTART || o->code != HYP_STARTPOD)
+		return (0);
+	len = o->len;
+	old = vme_malloc(len);
+	memcpy(old, o->msg, len);
+	same = vme_dialect_adapt(o, err) == -1 ||
+	    (o->len == len && memcmp(o->msg, old, len) == 0);
+	free(old);
+	return (!same);
+}
+
 static void
 vme_dialect_names(struct vme_order *o)
 {

@@ -35,8 +35,10 @@ vme_process_new(struct vme_session *s, struct vme_order *o)
 {
 	struct vme_process	*p, *old;
 
+	/* No event has longer names. */
 	if (o->container == NULL || o->process == NULL ||
-	    s == env->null_session)
+	    strlen(o->container) > HYP_NAME_MAX ||
+	    strlen(o->process) > HYP_NAME_MAX || s == env->null_session)
 		return;
 	vme_process_free(s);
 	if ((p = calloc(1, sizeof(*p))) == NULL)

@@ -341,6 +341,8 @@ void	 vme_dialect_statuses(void);
 size_t	 vme_dialect_max(int proto);
 int	 vme_dialect_ready(const struct vme_order *, unsigned int);
 int	 vme_dialect_prepare(struct vme_order *, char [JSON_ERRMAX]);
+/* 1 if the agent, now known, may take a command that it refused. */
+int	 vme_dialect_reword(struct vme_order *);
 /* Returns the code that the client gets; another than given: no payload. */
 uint32_t vme_dialect_answer(struct vme_order *, uint32_t code);
 

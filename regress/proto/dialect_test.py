@@ -136,6 +136,34 @@ def hyperstart_refused(d):
 	    "killcontainer: no container", "1.x")
 
 
+@test("dialect", "a pod refused for its words is asked for in others, once",
+    shared=True)
+def reworded(d):
+	refuse = [True]
+
+	def mode(a, code, p):
+		if refuse[0] or b"unheard" in p:
+			refuse[0] = False
+			a.error()
+		else:
+			a.ack()
+	for mine, want in (({"hostname": "h", "unheard": 1}, 2),
+	    ({"hostname": "h"}, 1)):
+		refuse[0] = True
+		vm = d.vm(flow="split", mode=mode)
+		if want == 2:
+			vm.client.hyper("startpod", mine)
+		else:
+			vm.client.hyper_fails("startpod", mine)
+		equal(len(vm.agent.ctl_unread()), want, "commands")
+		equal(json.loads(vm.agent.ctl_unread()[-1][1]),
+		    {"hostname": "h"}, "the last")
+	# Refused for good.
+	vm = d.vm(flow="split", mode=lambda a, code, p: a.error())
+	vm.client.hyper_fails("startpod", {"hostname": "h", "unheard": 1})
+	equal(len(vm.agent.ctl_unread()), 2, "commands")
+
+
 @test("dialect", "an agent that turns out another one is known anew",
     shared=True)
 def relearn(d):

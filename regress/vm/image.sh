@@ -38,24 +38,27 @@ unpack_kernel() {
 	tail -c +$((at + 1)) "$1" | head -c "$(number "$1" 588 4)" >payload
 	case $(od -An -tx1 -N 4 payload | tr -d ' ') in
 	fd377a58)	xz -dc --single-stream payload >vmlinux ;;
-	28b52ffd)	head -c -4 payload | zstd -dcq >vmlinux ;;
+	28b52ffd)	command -v zstd >/dev/null || cannot "no zstd"
+			head -c -4 payload | zstd -dcq >vmlinux ;;
 	*)		cannot "the kernel's compression is not known" ;;
 	esac
 }
 
-# The kernel of the meta package, and of its files only what is needed.
-fetch_kernel() {
+# The kernel that the meta package depends on.
+download_kernel() {
 	package=$(apt-cache depends linux-image-$arch 2>/dev/null |
 	    sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)
-	if [ -z "$package" ]; then
+	[ -n "$package" ] && apt-get -q download "$package" >log 2>&1
+}
+
+# Of the kernel's files only what is needed.
+fetch_kernel() {
+	# What apt knows may be nothing, or older than what there is.
+	if ! download_kernel; then
 		[ "$(id -u)" -ne 0 ] || apt-get -q update >log 2>&1 || :
-		package=$(apt-cache depends linux-image-$arch 2>/dev/null |
-		    sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' |
-		    head -n 1)
+		download_kernel ||
+		    cannot "apt cannot download ${package:-linux-image-$arch}"
 	fi
-	[ -n "$package" ] || cannot "apt knows no linux-image-$arch"
-	apt-get -q download "$package" >log 2>&1 ||
-	    cannot "apt cannot download $package"
 	set -- '*/boot/vmlinuz-*' '*/lib/modules/*/modules.*'
 	for folder in $folders; do
 		set -- "$@" "*/lib/modules/*/kernel/$folder/*"
