@@ -162,8 +162,8 @@ on_signal(struct loop *l)
 }
 
 /*
- * Agents signal a container's first process only; with any other, the wish
- * to end the process can only end us.
+ * Some agents signal a container's first process only; with any other, the
+ * wish to end the process can only end us.
  */
 static void
 on_answer(struct loop *l, const struct ccp_event *ev)

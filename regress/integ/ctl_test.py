@@ -103,11 +103,11 @@ class Env:
 		self.procs.append(p)
 		return p
 
-	def guest(self, name):
+	def guest(self, name, *args):
 		"""A guest agent; its two sockets."""
 		ctl = os.path.join(self.dir, name + ".ctl")
 		tty = os.path.join(self.dir, name + ".tty")
-		p = self.spawn("ccp-guest", "-c", ctl, "-t", tty)
+		p = self.spawn("ccp-guest", "-c", ctl, "-t", tty, *args)
 		wait_for(lambda: p.poll() is not None or
 		    os.path.exists(ctl) and os.path.exists(tty),
 		    "guest's sockets")
@@ -116,9 +116,9 @@ class Env:
 		self.guests[name] = p
 		return ctl, tty
 
-	def vm(self, name):
+	def vm(self, name, *args):
 		"""A registered VM whose pod is started."""
-		ctl, tty = self.guest(name)
+		ctl, tty = self.guest(name, *args)
 		self.ok("register", name, ctl, tty)
 		self.ok("hyper", name, "startpod",
 		    '{"hostname":"%s","shareDir":"hyperShared"}' % name)
@@ -487,12 +487,30 @@ def signals_reach_the_first_process(e):
 
 
 @test
-def a_signal_for_another_process_ends_us(e):
-	first = e.start("run", "-i", "pod", "x1", "--", "/bin/sh", "-c",
+def signals_reach_a_second_process(e):
+	first = e.start("run", "-i", "pod", "x2", "--", "/bin/sh", "-c",
+	    "echo ready; cat")
+	first.read_until(b"ready\n")
+	for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+		name = sig.name[3:]
+		p = e.start("run", "pod", "x2", "--", "/bin/sh", "-c",
+		    "trap 'echo got %s; exit 9' %s; echo ready; "
+		    "while :; do sleep 0.05; done" % (name, name))
+		p.read_until(b"ready\n")
+		p.p.send_signal(sig)
+		equal(p.end(), (9, b"ready\ngot %s\n" % name.encode(), b""),
+		    "SIG%s" % name)
+	equal(first.end()[0], 0, "first process")
+
+
+@test
+def a_signal_the_agent_cannot_send_ends_us(e):
+	e.vm("old", "-profile", "agent")
+	first = e.start("run", "-i", "old", "x1", "--", "/bin/sh", "-c",
 	    "echo ready; cat")
 	first.read_until(b"ready\n")
 	for sig in (signal.SIGTERM, signal.SIGINT):
-		p = e.start("run", "-i", "pod", "x1", "--", "/bin/sh", "-c",
+		p = e.start("run", "-i", "old", "x1", "--", "/bin/sh", "-c",
 		    "echo ready; cat")
 		p.read_until(b"ready\n")
 		p.p.send_signal(signal.SIGUSR1)
