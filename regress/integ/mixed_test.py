@@ -292,8 +292,13 @@ def fd_counts(d):
 
 
 def same_fds(d, before):
+	"""None more than there were: some may have been about to close."""
+	def settled():
+		now = fd_counts(d)
+		return now.keys() == before.keys() and all(
+		    now[k] <= before[k] for k in now)
 	try:
-		wait_for(lambda: fd_counts(d) == before, "descriptors")
+		wait_for(settled, "descriptors")
 	except Fail:
 		raise Fail("descriptors: %s before, %s after" % (before,
 		    fd_counts(d)))
