@@ -8,10 +8,15 @@ LIBEXECDIR	?= $(PREFIX)/libexec
 BINDIR		?= $(PREFIX)/bin
 MANDIR		?= $(PREFIX)/share/man
 LOCALSTATEDIR	?= /var
+SYSCONFDIR	?= /etc
 DESTDIR		?=
-# Where units go; nowhere if pkg-config does not know systemd.
-UNITDIR		?= $(shell pkg-config --variable=systemdsystemunitdir \
-		   systemd 2>/dev/null)
+# Where systemd's files go; nowhere if pkg-config does not know it.
+systemd_dir	= $(shell pkg-config --variable=$(1) systemd 2>/dev/null)
+UNITDIR		?= $(call systemd_dir,systemdsystemunitdir)
+SYSUSERSDIR	?= $(call systemd_dir,sysusersdir)
+TMPFILESDIR	?= $(call systemd_dir,tmpfilesdir)
+# systemd complains about the old name of /run.
+RUNSTATEDIR	?= $(patsubst /var/run,/run,$(LOCALSTATEDIR)/run)
 PROXYDIR	:= $(LIBEXECDIR)/clear-containers
 SOCKETDIR	:= $(LOCALSTATEDIR)/run/clear-containers
 SOCKETDIR1	:= $(LOCALSTATEDIR)/run/cc-oci-runtime
@@ -25,13 +30,14 @@ WERROR		?= -Werror
 ifeq ($(origin CC),default)
 CC		:= gcc
 endif
+BISON		?= bison
 
 # What make deps installs; see also .ci/run.
 DEPS_BUILD	:= gcc libc6-dev libevent-dev libjansson-dev libseccomp-dev \
-		   libbsd-dev
+		   libbsd-dev bison
 DEPS_TEST	:= python3 clang clang-tidy clang-format cppcheck mandoc \
-		   shellcheck strace valgrind binutils util-linux procps \
-		   libclang-rt-14-dev
+		   shellcheck strace systemd valgrind binutils util-linux \
+		   procps libclang-rt-14-dev
 DEPS_VM		:= qemu-system-x86 busybox-static cpio xz-utils kmod binutils \
 		   python3
 
@@ -46,7 +52,8 @@ BASE	:= -std=gnu11 -g -D_GNU_SOURCE -DLIBBSD_OVERLAY \
 	   -fdata-sections -MMD -MP -DCCP_VERSION='"$(VERSION)"' \
 	   -DCCP_PROXYDIR='"$(PROXYDIR)"' -DCCP_SOCKETDIR='"$(SOCKETDIR)"' \
 	   -DCCP_SOCKETDIR1='"$(SOCKETDIR1)"' \
-	   -DCCP_SOCKETPATH='"$(SOCKETDIR)/proxy.sock"'
+	   -DCCP_SOCKETPATH='"$(SOCKETDIR)/proxy.sock"' \
+	   -DCCP_CONFFILE='"$(SYSCONFDIR)/cc-proxy.conf"'
 ifdef SANITIZE
 CFLAGS	?= -O1 -fno-omit-frame-pointer
 HARDEN	:= -fPIE -DSBX_DEV -fsanitize=address,undefined \
@@ -63,10 +70,12 @@ endif
 LIBS	:= -levent_core -ljansson -lseccomp -lbsd
 
 # One list per folder; the file with main() comes first.
-parent_SRCS	:= parent.c child.c flags.c guestdir.c listen.c vmopen.c \
-		   engines.c ksm.c logsink.c logfmt.c sandbox_parent.c
+parent_SRCS	:= parent.c child.c conf.c conflex.c flags.c guestdir.c listen.c \
+		   parse.c printconf.c registrant.c timeout.c vmopen.c \
+		   engines.c ksm.c logsink.c logfmt.c namespace.c notify.c \
+		   sandbox_parent.c
 frontend_SRCS	:= frontend.c accept.c handshake.c fe_request.c fe_rpc.c route.c \
-		   handover.c control.c sandbox_frontend.c
+		   fe_policy.c handover.c control.c sandbox_frontend.c
 vmengine_SRCS	:= vmengine.c conn.c out.c command.c session.c agent_ctl.c \
 		   agent_tty.c console.c dialect.c handover.c process.c \
 		   rpc.c rpc_io.c signal.c stdin.c sandbox_vmengine.c
@@ -75,7 +84,7 @@ guest_SRCS	:= ccp-guest.c accept.c channel.c command.c container.c cred.c ctl.c 
 		   file.c job.c json.c mounts.c net.c pod.c process.c \
 		   profile.c ps.c rootfs.c spawn.c tty.c vm.c
 lib_SRCS	:= client.c requests.c
-common_SRCS	:= frame.c hyper.c hypjson.c hyptext.c json.c jsonedit.c \
+common_SRCS	:= frame.c hyper.c hypjson.c hyptext.c json.c jsonedit.c policy.c \
 		   reqfield.c request.c rpc1.c token.c peer.c log.c msg.c \
 		   ibuf.c msgbuf.c imsg.c imsgev.c spawn.c sandbox.c \
 		   landlock.c scmp.c warmup.c
@@ -104,6 +113,17 @@ $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "CC $@"
 	$(Q)$(CC) $(BASE) $(WARN) $(HARDEN) $(CFLAGS) $(CPPFLAGS) -I$(<D) -c -o $@ $<
+
+# The grammar; what bison makes of it is no source of ours.
+$(BUILD)/parent/parse.c: parent/parse.y Makefile
+	@mkdir -p $(@D)
+	@echo "BISON $@"
+	$(Q)$(BISON) -Wall -Werror -o $@ $<
+
+$(BUILD)/parent/parse.o: $(BUILD)/parent/parse.c
+	@echo "CC $@"
+	$(Q)$(CC) $(BASE) $(WARN) $(HARDEN) $(CFLAGS) $(CPPFLAGS) -Iparent \
+	    -c -o $@ $<
 
 # $(1) program, $(2) folder, $(3) libraries of ours it links
 define program
@@ -171,16 +191,36 @@ install: all
 	$(INSTALL) -m 755 $(BUILD)/cc-proxy $(BUILD)/ccp-frontend \
 	    $(BUILD)/ccp-vmengine $(BUILD)/ccp-guest $(DESTDIR)$(PROXYDIR)
 	$(INSTALL) -m 755 $(BUILD)/cc-proxyctl $(DESTDIR)$(BINDIR)
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/cc-proxy
+	$(INSTALL) -m 644 examples/cc-proxy.conf \
+	    $(DESTDIR)$(PREFIX)/share/cc-proxy
 	set -e; for m in $(MAN); do s=$${m##*.}; \
 		$(INSTALL) -d $(DESTDIR)$(MANDIR)/man$$s; \
 		$(INSTALL) -m 644 $$m $(DESTDIR)$(MANDIR)/man$$s; done
-	set -e; [ -z "$(UNITDIR)" ] || for u in service socket; do \
+	@$(MAKE) --no-print-directory install-systemd
+
+SYSTEMD		:= $(patsubst %.in,$(BUILD)/%,$(wildcard systemd/*.in))
+UNITS		:= $(filter %.service %.socket,$(SYSTEMD))
+
+# Made anew each time: nothing tells when a directory was given another name.
+.PHONY: install-systemd $(SYSTEMD)
+$(SYSTEMD): $(BUILD)/%: %.in
+	@mkdir -p $(@D)
+	@sed -e 's,@libexecdir@,$(LIBEXECDIR),g' \
+	    -e 's,@localstatedir@/run,$(RUNSTATEDIR),g' $< >$@
+
+install-systemd: $(SYSTEMD)
+	set -e; [ -z "$(UNITDIR)" ] || { \
 		$(INSTALL) -d $(DESTDIR)$(UNITDIR); \
-		sed -e 's,@libexecdir@,$(LIBEXECDIR),' \
-		    -e 's,@localstatedir@,$(LOCALSTATEDIR),' \
-		    systemd/cc-proxy.$$u.in >$(BUILD)/cc-proxy.$$u; \
-		$(INSTALL) -m 644 $(BUILD)/cc-proxy.$$u \
-		    $(DESTDIR)$(UNITDIR); done
+		$(INSTALL) -m 644 $(UNITS) $(DESTDIR)$(UNITDIR); }
+	set -e; [ -z "$(SYSUSERSDIR)" ] || { \
+		$(INSTALL) -d $(DESTDIR)$(SYSUSERSDIR); \
+		$(INSTALL) -m 644 $(BUILD)/systemd/cc-proxy.sysusers \
+		    $(DESTDIR)$(SYSUSERSDIR)/cc-proxy.conf; }
+	set -e; [ -z "$(TMPFILESDIR)" ] || { \
+		$(INSTALL) -d $(DESTDIR)$(TMPFILESDIR); \
+		$(INSTALL) -m 644 $(BUILD)/systemd/cc-proxy.tmpfiles \
+		    $(DESTDIR)$(TMPFILESDIR)/cc-proxy.conf; }
 
 dist:
 	git archive --format=tar --prefix=cc-proxy-$(VERSION)/ HEAD | \

@@ -92,6 +92,13 @@ msg_get_enum(struct ibuf *b, int *v, int limit)
 	return (0);
 }
 
+/* A limit of 0 would let nobody have anything. */
+static int
+msg_get_limit(struct ibuf *b, uint32_t *v)
+{
+	return (ibuf_get_n32(b, v) == -1 || *v == 0 ? -1 : 0);
+}
+
 static struct ibuf *
 msg_close(struct ibuf *b, int failed)
 {
@@ -112,21 +119,65 @@ msg_end(struct ibuf *b, int failed)
 struct ibuf *
 msg_conf_encode(const struct msg_conf *m)
 {
-	struct ibuf	*b;
+	const struct msg_limits	*l = &m->limits;
+	struct ibuf		*b;
 
 	if ((b = msg_open()) == NULL)
 		return (NULL);
 	return (msg_close(b, ibuf_add_n8(b, (uint64_t)m->pod) == -1 ||
 	    ibuf_add_n8(b, (uint64_t)m->level) == -1 ||
+	    ibuf_add_n32(b, l->clients) == -1 ||
+	    ibuf_add_n32(b, l->clients_uid) == -1 ||
+	    ibuf_add_n32(b, l->clients_vm) == -1 ||
+	    ibuf_add_n32(b, l->tokens_vm) == -1 ||
 	    msg_add_str(b, m->path) == -1));
 }
 
 int
 msg_conf_decode(struct ibuf *b, struct msg_conf *m)
 {
+	struct msg_limits	*l = &m->limits;
+
 	return (msg_end(b, msg_get_enum(b, &m->pod, 2) == -1 ||
 	    msg_get_enum(b, &m->level, 16) == -1 ||
+	    msg_get_limit(b, &l->clients) == -1 ||
+	    msg_get_limit(b, &l->clients_uid) == -1 ||
+	    msg_get_limit(b, &l->clients_vm) == -1 ||
+	    msg_get_limit(b, &l->tokens_vm) == -1 ||
 	    msg_get_str(b, m->path, sizeof(m->path)) == -1));
+}
+
+struct ibuf *
+msg_rule_encode(const struct policy_rule *r)
+{
+	struct ibuf	*b;
+
+	if ((b = msg_open()) == NULL)
+		return (NULL);
+	return (msg_close(b, ibuf_add_n8(b, r->allow != 0) == -1 ||
+	    ibuf_add_n8(b, r->ops) == -1 ||
+	    ibuf_add_n8(b, (uint64_t)(r->has_uid != 0) |
+	    (uint64_t)(r->has_gid != 0) << 1) == -1 ||
+	    ibuf_add_n32(b, r->has_uid ? r->uid : 0) == -1 ||
+	    ibuf_add_n32(b, r->has_gid ? r->gid : 0) == -1));
+}
+
+int
+msg_rule_decode(struct ibuf *b, struct policy_rule *r)
+{
+	int	 has, ops;
+
+	if (msg_end(b, msg_get_enum(b, &r->allow, 2) == -1 ||
+	    msg_get_enum(b, &ops, POLICY_ALL + 1) == -1 ||
+	    msg_get_enum(b, &has, 4) == -1 ||
+	    ibuf_get_n32(b, &r->uid) == -1 ||
+	    ibuf_get_n32(b, &r->gid) == -1) == -1 || ops == 0)
+		return (-1);
+	r->ops = (unsigned int)ops;
+	r->has_uid = has & 1;
+	r->has_gid = has >> 1;
+	return ((!r->has_uid && r->uid != 0) || (!r->has_gid && r->gid != 0) ?
+	    -1 : 0);
 }
 
 struct ibuf *
@@ -137,8 +188,6 @@ msg_vm_open_encode(const struct msg_vm_open *m)
 	if ((b = msg_open()) == NULL)
 		return (NULL);
 	return (msg_close(b, ibuf_add_n32(b, m->vmid) == -1 ||
-	    ibuf_add_n32(b, m->uid) == -1 || ibuf_add_n32(b, m->gid) == -1 ||
-	    ibuf_add_n32(b, m->pid) == -1 ||
 	    ibuf_add_n8(b, (uint64_t)m->proto) == -1 ||
 	    msg_add_str(b, m->id) == -1 || msg_add_str(b, m->ctl) == -1 ||
 	    msg_add_str(b, m->io) == -1 ||
@@ -149,9 +198,6 @@ int
 msg_vm_open_decode(struct ibuf *b, struct msg_vm_open *m)
 {
 	return (msg_end(b, ibuf_get_n32(b, &m->vmid) == -1 ||
-	    ibuf_get_n32(b, &m->uid) == -1 ||
-	    ibuf_get_n32(b, &m->gid) == -1 ||
-	    ibuf_get_n32(b, &m->pid) == -1 ||
 	    msg_get_enum(b, &m->proto, MSG_PROTO_MAX) == -1 ||
 	    msg_get_str(b, m->id, sizeof(m->id)) == -1 ||
 	    msg_get_str(b, m->ctl, sizeof(m->ctl)) == -1 ||
@@ -197,6 +243,8 @@ msg_vm_conf_encode(const struct msg_vm_conf *m)
 	    ibuf_add_n32(b, t->ready) == -1 ||
 	    ibuf_add_n32(b, t->agent) == -1 ||
 	    ibuf_add_n32(b, t->destroy) == -1 ||
+	    ibuf_add_n32(b, m->out_shim) == -1 ||
+	    ibuf_add_n32(b, m->out_vm) == -1 ||
 	    msg_add_str(b, m->id) == -1 || msg_add_str(b, m->ctl) == -1 ||
 	    msg_add_str(b, m->path) == -1));
 }
@@ -216,6 +264,8 @@ msg_vm_conf_decode(struct ibuf *b, struct msg_vm_conf *m)
 	    ibuf_get_n32(b, &t->ready) == -1 ||
 	    ibuf_get_n32(b, &t->agent) == -1 ||
 	    ibuf_get_n32(b, &t->destroy) == -1 ||
+	    msg_get_limit(b, &m->out_shim) == -1 ||
+	    msg_get_limit(b, &m->out_vm) == -1 ||
 	    msg_get_str(b, m->id, sizeof(m->id)) == -1 ||
 	    msg_get_str(b, m->ctl, sizeof(m->ctl)) == -1 ||
 	    msg_get_str(b, m->path, sizeof(m->path)) == -1));

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "imsg.h"
+#include "policy.h"
 #include "token.h"
 
 #define MSG_ID_MAX	512	/* bytes of a container id */
@@ -72,10 +73,19 @@ enum msg_listener {
 	MSG_LISTEN_MAX
 };
 
+/* What the frontend lets clients have; none is 0. */
+struct msg_limits {
+	uint32_t	 clients;	/* not yet with an engine */
+	uint32_t	 clients_uid;	/* of them, of one uid other than 0 */
+	uint32_t	 clients_vm;	/* of one engine */
+	uint32_t	 tokens_vm;	/* live ones of one VM */
+};
+
 /* SETUP_CONF: what the frontend must know. */
 struct msg_conf {
 	int		 pod;		/* pod mode */
 	int		 level;		/* enum log_level */
+	struct msg_limits limits;
 	char		 path[MSG_PATH_MAX + 1];	/* what the URL names */
 };
 
@@ -89,10 +99,10 @@ struct msg_timeouts {
 	uint32_t	 destroy;	/* the agent's reply to destroypod */
 };
 
+/* Who registers is what its connection, the descriptor, says. */
 struct msg_vm_open {
-	uint32_t	 vmid;		/* never reused */
-	uint32_t	 uid, gid, pid;	/* of the peer that registers */
-	int		 proto;		/* enum msg_proto: ditto */
+	uint32_t	 vmid;		/* never that of another in use */
+	int		 proto;		/* enum msg_proto */
 	char		 id[MSG_ID_MAX + 1];
 	char		 ctl[MSG_SUN_MAX + 1];
 	char		 io[MSG_SUN_MAX + 1];
@@ -103,6 +113,8 @@ enum msg_step {		/* VM_FAILED: what went wrong */
 	MSG_STEP_CTL,		/* connecting the control socket */
 	MSG_STEP_IO,		/* connecting the I/O socket */
 	MSG_STEP_ENGINE,	/* starting the engine */
+	MSG_STEP_POLICY,	/* the client may not */
+	MSG_STEP_LIMIT,		/* there are too many VMs */
 	MSG_STEP_MAX
 };
 
@@ -118,6 +130,8 @@ struct msg_vm_conf {
 	int		 proto;		/* of its registration */
 	int		 guest;		/* enum msg_guest */
 	struct msg_timeouts timeouts;
+	uint32_t	 out_shim;	/* bytes kept for one shim; not 0 */
+	uint32_t	 out_vm;	/* ditto for all of them */
 	char		 id[MSG_ID_MAX + 1];
 	char		 ctl[MSG_SUN_MAX + 1];	/* names the peer in errors */
 	char		 path[MSG_PATH_MAX + 1];
@@ -137,6 +151,7 @@ enum msg_answer {	/* ASK_ANSWER */
 	MSG_ANSWER_UNKNOWN,
 	MSG_ANSWER_FOREIGN,	/* known, but another VM's */
 	MSG_ANSWER_REFUSED,	/* tokens: too many, or no randomness */
+	MSG_ANSWER_DENIED,	/* the client may not */
 	MSG_ANSWER_MAX
 };
 
@@ -176,6 +191,8 @@ const char *msg_vm_state_name(int state);	/* "up", ... */
 
 struct ibuf *msg_conf_encode(const struct msg_conf *);
 int	 msg_conf_decode(struct ibuf *, struct msg_conf *);
+struct ibuf *msg_rule_encode(const struct policy_rule *);
+int	 msg_rule_decode(struct ibuf *, struct policy_rule *);
 struct ibuf *msg_vm_open_encode(const struct msg_vm_open *);
 int	 msg_vm_open_decode(struct ibuf *, struct msg_vm_open *);
 struct ibuf *msg_vm_failed_encode(const struct msg_vm_failed *);
@@ -195,7 +212,8 @@ int	 msg_u32_decode(struct ibuf *, uint32_t *);
 /* Two of them: VM_OPENED's vmid and pid, ASK_MINT's connid and number. */
 struct ibuf *msg_u32u32_encode(uint32_t, uint32_t);
 int	 msg_u32u32_decode(struct ibuf *, uint32_t *, uint32_t *);
-/* A u32 and a byte below limit: ASK_ANSWER. */
+/* A u32 and a byte below limit: ASK_ANSWER, SETUP_POLICY (the number of
+   rules that came before it, attach_owner). */
 struct ibuf *msg_u32u8_encode(uint32_t, int);
 int	 msg_u32u8_decode(struct ibuf *, uint32_t *, int *, int limit);
 /* A u32 and a string of at most size - 1 bytes: ASK_ID, ASK_UNREGISTER. */

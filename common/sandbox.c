@@ -300,7 +300,9 @@ sbx_root_pivot(void)
 {
 	int	 fd;
 
-	if (unshare(CLONE_NEWNS | CLONE_NEWCGROUP) == -1)
+	/* A unit may forbid the second, which nothing is left to use with. */
+	if (unshare(CLONE_NEWNS | CLONE_NEWCGROUP) == -1 &&
+	    (errno != EPERM || unshare(CLONE_NEWNS) == -1))
 		fatal("sandbox: unshare");
 	if ((fd = sbx_empty_root()) == -1)
 		fatal("sandbox: empty root");

@@ -16,23 +16,35 @@
 
 #define FE_ACCEPT_BURST	64	/* clients taken before others have a turn */
 
+struct fe_listener {
+	int			 fd;
+	int			 kind;	/* enum msg_listener */
+	struct event		 ev;
+};
+
 static void	fe_accept(int, short, void *);
 static void	fe_accept_resume(int, short, void *);
-static int	fe_accept_one(int);
+static int	fe_accept_one(const struct fe_listener *);
 static void	fe_accept_failed(int);
 
-/* One for each listener, in the order of fe_accept_fd(). */
-static struct event	 events[3], pause_timer;
+static struct fe_listener listeners[FE_LISTENERS_MAX];
+static size_t		 nlisteners;
+static struct event	 pause_timer;
 static int		 paused;
 
-static int *
-fe_accept_fd(size_t i)
+int
+fe_accept_add(int fd, int kind)
 {
-	int	*fds[] = {
-		&fenv->client_fd, &fenv->client1_fd, &fenv->control_fd
-	};
+	struct fe_listener	*l;
 
-	return (fds[i]);
+	if (nlisteners == FE_LISTENERS_MAX)
+		return (-1);
+	l = &listeners[nlisteners++];
+	l->fd = fd;
+	l->kind = kind;
+	if (kind != MSG_LISTEN_CONTROL)
+		fenv->nlisteners++;
+	return (0);
 }
 
 void
@@ -40,11 +52,10 @@ fe_accept_start(void)
 {
 	size_t	 i;
 
-	for (i = 0; i < 3; i++) {
-		event_set(&events[i], *fe_accept_fd(i), EV_READ | EV_PERSIST,
-		    fe_accept, NULL);
-		if (*fe_accept_fd(i) != -1)
-			event_add(&events[i], NULL);
+	for (i = 0; i < nlisteners; i++) {
+		event_set(&listeners[i].ev, listeners[i].fd,
+		    EV_READ | EV_PERSIST, fe_accept, &listeners[i]);
+		event_add(&listeners[i].ev, NULL);
 	}
 	evtimer_set(&pause_timer, fe_accept_resume, NULL);
 }
@@ -52,16 +63,18 @@ fe_accept_start(void)
 void
 fe_accept_stop(void)
 {
-	size_t	 i;
+	struct fe_listener	*l;
+	size_t			 i;
 
-	for (i = 0; i < 3; i++) {
-		if (*fe_accept_fd(i) == -1 || fe_accept_fd(i) ==
-		    &fenv->control_fd)
+	for (i = 0; i < nlisteners; i++) {
+		l = &listeners[i];
+		if (l->fd == -1 || l->kind == MSG_LISTEN_CONTROL)
 			continue;
-		event_del(&events[i]);
-		close(*fe_accept_fd(i));
-		*fe_accept_fd(i) = -1;
+		event_del(&l->ev);
+		close(l->fd);
+		l->fd = -1;
 	}
+	fenv->nlisteners = 0;
 }
 
 static void
@@ -69,26 +82,26 @@ fe_accept(int fd, short event, void *arg)
 {
 	int	 i;
 
+	(void)fd;
 	(void)event;
-	(void)arg;
 	for (i = 0; i < FE_ACCEPT_BURST; i++)
-		if (fe_accept_one(fd) == -1)
+		if (fe_accept_one(arg) == -1)
 			break;
 }
 
 static int
-fe_accept_one(int listener)
+fe_accept_one(const struct fe_listener *l)
 {
 	struct ucred	 cred;
 	socklen_t	 len;
 	int		 fd;
 
-	if (listener != fenv->control_fd &&
+	if (l->kind != MSG_LISTEN_CONTROL &&
 	    fenv->nunrouted >= fenv->unrouted_max) {
 		fe_accept_failed(EMFILE);
 		return (-1);
 	}
-	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd == -1) {
 		if (errno != EAGAIN && errno != EINTR &&
 		    errno != ECONNABORTED)
@@ -100,10 +113,10 @@ fe_accept_one(int listener)
 		close(fd);
 		return (0);
 	}
-	if (listener == fenv->control_fd)
+	if (l->kind == MSG_LISTEN_CONTROL)
 		fe_control_accept(fd);
 	else
-		fe_conn_new(fd, listener == fenv->client1_fd ? MSG_PROTO_1 :
+		fe_conn_new(fd, l->kind == MSG_LISTEN_CLIENT1 ? MSG_PROTO_1 :
 		    MSG_PROTO_3, cred.uid, cred.gid, (uint32_t)cred.pid);
 	return (0);
 }
@@ -119,9 +132,9 @@ fe_accept_failed(int error)
 	if (paused)
 		return;
 	paused = 1;
-	for (i = 0; i < 3; i++)
-		if (*fe_accept_fd(i) != -1)
-			event_del(&events[i]);
+	for (i = 0; i < nlisteners; i++)
+		if (listeners[i].fd != -1)
+			event_del(&listeners[i].ev);
 	evtimer_add(&pause_timer, &tv);
 }
 
@@ -134,7 +147,7 @@ fe_accept_resume(int fd, short event, void *arg)
 	(void)event;
 	(void)arg;
 	paused = 0;
-	for (i = 0; i < 3; i++)
-		if (*fe_accept_fd(i) != -1)
-			event_add(&events[i], NULL);
+	for (i = 0; i < nlisteners; i++)
+		if (listeners[i].fd != -1)
+			event_add(&listeners[i].ev, NULL);
 }

@@ -82,11 +82,17 @@ fe_register(struct fe_conn *c)
 		fe_conn_fail(c, FRM_REGISTERVM, "%s", err);
 		return;
 	}
+	if (!fe_may(c, POLICY_REGISTER, req.id, NULL)) {
+		fe_conn_fail(c, FRM_REGISTERVM, POLICY_DENIED);
+		req_vm_free(&req);
+		return;
+	}
 	if (c->proto == MSG_PROTO_1) {
 		/* A failed create of 1.x never says bye: its VM is dead. */
 		vm = fe_vm_by_id(req.id);
 		if (vm != NULL && vm->state == MSG_STATE_TOMB &&
-		    req.ctl[0] != '\0' && req.io[0] != '\0') {
+		    req.ctl[0] != '\0' && req.io[0] != '\0' &&
+		    fe_allowed(c, POLICY_UNREGISTER, vm)) {
 			fe_vm_unregister(vm);
 			fe_vm_check(vm);
 		}
@@ -133,11 +139,14 @@ fe_attach(struct fe_conn *c)
 		fe_conn_fail(c, FRM_ATTACHVM, "%s", err);
 		return;
 	}
+	vm = fe_vm_by_id(req.id);
 	if (req.nstreams > REQ_STREAMS_MAX)
 		fe_conn_fail(c, FRM_ATTACHVM,
 		    "too many I/O streams %lld (max %d)",
 		    (long long)req.nstreams, REQ_STREAMS_MAX);
-	else if ((vm = fe_vm_by_id(req.id)) == NULL)
+	else if (!fe_may(c, POLICY_ATTACH, req.id, vm))
+		fe_conn_fail(c, FRM_ATTACHVM, POLICY_DENIED);
+	else if (vm == NULL)
 		fe_conn_fail(c, FRM_ATTACHVM, "unknown containerID: %s",
 		    req.id);
 	else {
@@ -173,13 +182,16 @@ fe_unregister(struct fe_conn *c)
 		return;
 	}
 	vm = fe_vm_by_id(req.id);
-	if (vm == NULL || vm->state == MSG_STATE_OPENING ||
+	if (!fe_may(c, POLICY_UNREGISTER, req.id, vm))
+		fe_conn_fail(c, FRM_UNREGISTERVM, POLICY_DENIED);
+	else if (vm == NULL || vm->state == MSG_STATE_OPENING ||
 	    vm->state == MSG_STATE_STARTING)
 		fe_conn_fail(c, FRM_UNREGISTERVM, "unknown containerID: %s",
 		    req.id);
 	else {
 		peer_log(LOGL_INFO, c->client, "UnregisterVM()");
 		c->dead = NULL;
+		fe_unlisten();
 		fe_conn_reply(c, FRM_UNREGISTERVM, NULL, 0);
 		fe_unregistered(vm);
 	}

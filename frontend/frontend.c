@@ -24,6 +24,7 @@ enum fe_setup {
 };
 
 static void	fe_parent_ended(struct imsgev *, enum imsgev_end);
+static unsigned int fe_limit(uint32_t);
 static int	fe_conf(struct imsgev *, struct ibuf *, int *);
 static int	fe_listen(struct imsgev *, struct ibuf *, int *);
 static int	fe_start(struct imsgev *, struct ibuf *, int *);
@@ -31,6 +32,8 @@ static int	fe_start(struct imsgev *, struct ibuf *, int *);
 /* Who sends: the parent. */
 static const struct imsgev_handler fe_parent_table[] = {
 	{ MSG_SETUP_CONF,	FE_SETUP,	fe_conf },
+	{ MSG_SETUP_RULE,	FE_SETUP,	fe_rule },
+	{ MSG_SETUP_POLICY,	FE_SETUP,	fe_policy },
 	{ MSG_SETUP_LISTEN,	FE_SETUP,	fe_listen },
 	{ MSG_SETUP_START,	FE_SETUP,	fe_start },
 	{ MSG_VM_OPENED,	FE_RUNNING,	fe_vm_opened },
@@ -58,14 +61,9 @@ main(int argc, char *argv[])
 	RB_INIT(&fenv->tokens);
 	RB_INIT(&fenv->ids);
 	RB_INIT(&fenv->vmids);
-	fenv->client_fd = fenv->client1_fd = fenv->control_fd = -1;
 	fenv->started = (uint64_t)time(NULL);
 	fenv->parent_pid = (uint32_t)getppid();
-	fenv->unrouted_max = args.nofile / 2 < FE_UNROUTED_MAX ?
-	    (unsigned int)(args.nofile / 2) : FE_UNROUTED_MAX;
-	/* An engine that cannot receive a descriptor loses its VM. */
-	fenv->clients_max = args.nofile / 2 < FE_CLIENTS_VM ?
-	    (unsigned int)(args.nofile / 2) : FE_CLIENTS_VM;
+	fenv->nofile = args.nofile;
 
 	sbx_warmup();
 	event_init();
@@ -92,6 +90,14 @@ fe_parent_ended(struct imsgev *iev, enum imsgev_end end)
 	event_loopexit(&now);
 }
 
+/* Of connections: half of the descriptors at most. */
+static unsigned int
+fe_limit(uint32_t limit)
+{
+	return (fenv->nofile / 2 < limit ? (unsigned int)(fenv->nofile / 2) :
+	    limit);
+}
+
 static int
 fe_conf(struct imsgev *iev, struct ibuf *b, int *fd)
 {
@@ -99,6 +105,9 @@ fe_conf(struct imsgev *iev, struct ibuf *b, int *fd)
 	(void)fd;
 	if (msg_conf_decode(b, &fenv->conf) == -1)
 		return (-1);
+	fenv->unrouted_max = fe_limit(fenv->conf.limits.clients);
+	/* An engine that cannot receive a descriptor loses its VM. */
+	fenv->clients_max = fe_limit(fenv->conf.limits.clients_vm);
 	log_setlevel((enum log_level)fenv->conf.level);
 	return (0);
 }
@@ -106,17 +115,12 @@ fe_conf(struct imsgev *iev, struct ibuf *b, int *fd)
 static int
 fe_listen(struct imsgev *iev, struct ibuf *b, int *fd)
 {
-	int	 which, *slot;
+	int	 which;
 
 	(void)iev;
-	if (msg_u8_decode(b, &which, MSG_LISTEN_MAX) == -1)
+	if (msg_u8_decode(b, &which, MSG_LISTEN_MAX) == -1 ||
+	    fe_accept_add(*fd, which) == -1)
 		return (-1);
-	slot = which == MSG_LISTEN_CLIENT ? &fenv->client_fd :
-	    which == MSG_LISTEN_CLIENT1 ? &fenv->client1_fd :
-	    &fenv->control_fd;
-	if (*slot != -1)
-		return (-1);
-	*slot = *fd;
 	*fd = -1;
 	return (0);
 }
@@ -126,7 +130,7 @@ fe_start(struct imsgev *iev, struct ibuf *b, int *fd)
 {
 	(void)b;
 	(void)fd;
-	if (fenv->client_fd == -1 && fenv->client1_fd == -1)
+	if (fenv->nlisteners == 0 || !fenv->has_policy)
 		return (-1);
 	iev->iev_state = FE_RUNNING;
 	fe_accept_start();

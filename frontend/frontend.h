@@ -18,17 +18,15 @@
 #include "imsgev.h"
 #include "msg.h"
 #include "peer.h"
+#include "policy.h"
 #include "request.h"
 
-#define FE_UNROUTED_MAX	4096	/* clients not yet with an engine */
-#define FE_UNROUTED_UID	2048	/* of them, of one uid other than root */
-#define FE_CLIENTS_VM	4096	/* clients of one engine */
-#define FE_TOKENS_VM	16384	/* live tokens of one VM */
 #define FE_UNACKED_MAX	8	/* hand-overs an engine has not confirmed */
 #define FE_RPC_TOTAL	(64 * 1024 * 1024)	/* bytes of requests of 1.x */
 #define FE_REQUEST_TIME	60	/* seconds for a request that was begun */
 #define FE_ACCEPT_PAUSE	1	/* seconds without descriptors */
 #define FE_CONTROL_MAX	16	/* administration clients */
+#define FE_LISTENERS_MAX 17	/* one of them for administration */
 
 struct fe_vm;
 
@@ -98,7 +96,11 @@ RB_HEAD(fe_vmids, fe_vm);
 struct fe_env {
 	struct imsgev		 parent;
 	struct msg_conf		 conf;
-	int			 client_fd, client1_fd, control_fd;
+	struct policy		 policy;
+	struct policy		 next_policy;	/* until it is complete */
+	int			 has_policy;
+	uint64_t		 nofile;
+	unsigned int		 nlisteners;	/* for clients, open */
 	size_t			 inbytes;	/* of requests of 1.x */
 	struct fe_conns		 conns;
 	struct fe_tokens	 tokens;
@@ -116,6 +118,8 @@ struct fe_env {
 extern struct fe_env	*fenv;
 
 /* accept.c */
+/* Takes fd for the enum msg_listener; -1 if there are too many. */
+int	 fe_accept_add(int fd, int kind);
 void	 fe_accept_start(void);
 void	 fe_accept_stop(void);		/* pod mode: no more clients */
 
@@ -146,6 +150,15 @@ void	 fe_request_failed(struct fe_conn *, const char *why);
 /* The VM it was parked for, or asks for, has lost its engine. */
 void	 fe_request_tomb(struct fe_conn *, struct fe_vm *);
 
+/* fe_policy.c: who may do what, op of POLICY_*; vm: NULL if there is none */
+int	 fe_rule(struct imsgev *, struct ibuf *, int *);
+int	 fe_policy(struct imsgev *, struct ibuf *, int *);
+int	 fe_allowed(const struct fe_conn *, unsigned int op,
+	    const struct fe_vm *);
+/* The same with a line in the log if it may not. */
+int	 fe_may(const struct fe_conn *, unsigned int op, const char *id,
+	    const struct fe_vm *);
+
 /* route.c: the two tables */
 struct fe_vm *fe_vm_new(const char *id);
 struct fe_vm *fe_vm_by_id(const char *id);
@@ -164,6 +177,7 @@ RB_PROTOTYPE(fe_vmids, fe_vm, vmid_entry, fe_vmid_cmp);
 RB_PROTOTYPE(fe_tokens, fe_token, entry, fe_token_cmp);
 
 /* handover.c: engines */
+/* A registration; errors are answered. */
 void	 fe_vm_open(struct fe_conn *, const struct req_vm *);
 int	 fe_vm_opened(struct imsgev *, struct ibuf *, int *);
 int	 fe_vm_failed(struct imsgev *, struct ibuf *, int *);
@@ -171,7 +185,8 @@ int	 fe_vm_gone(struct imsgev *, struct ibuf *, int *);
 /* Pass the connection on, now or when the engine has confirmed others. */
 void	 fe_handover(struct fe_conn *, struct fe_vm *);
 
-/* An UnregisterVM succeeded. */
+/* An UnregisterVM succeeds: before and after it is answered. */
+void	 fe_unlisten(void);
 void	 fe_unregistered(struct fe_vm *);
 
 /* control.c */

@@ -7,6 +7,9 @@
  * a no, or "not yours"; it can end or free only what is its own.
  */
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,7 +60,14 @@ fe_vm_open(struct fe_conn *c, const struct req_vm *req)
 {
 	struct msg_vm_open	 open;
 	struct fe_vm		*vm;
+	int			 fd;
 
+	/* The parent asks the kernel itself who it is. */
+	if ((fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0)) == -1) {
+		fe_conn_fail(c, FRM_REGISTERVM, "could not start the VM's "
+		    "engine: %s", log_strerror(errno));
+		return;
+	}
 	vm = fe_vm_new(req->id);
 	strlcpy(vm->ctl, req->ctl, sizeof(vm->ctl));
 	strlcpy(vm->io, req->io, sizeof(vm->io));
@@ -67,9 +77,6 @@ fe_vm_open(struct fe_conn *c, const struct req_vm *req)
 	c->state = FE_PARKED;
 	memset(&open, 0, sizeof(open));
 	open.vmid = vm->vmid;
-	open.uid = c->uid;
-	open.gid = c->gid;
-	open.pid = c->pid;
 	open.proto = c->proto;
 	strlcpy(open.id, req->id, sizeof(open.id));
 	strlcpy(open.ctl, req->ctl, sizeof(open.ctl));
@@ -78,7 +85,7 @@ fe_vm_open(struct fe_conn *c, const struct req_vm *req)
 	if (strlcpy(open.console, req->console, sizeof(open.console)) >=
 	    sizeof(open.console))
 		open.console[0] = '\0';
-	imsgev_send(&fenv->parent, MSG_VM_OPEN, -1,
+	imsgev_send(&fenv->parent, MSG_VM_OPEN, fd,
 	    msg_vm_open_encode(&open));
 }
 
@@ -119,6 +126,10 @@ fe_vm_failed(struct imsgev *iev, struct ibuf *b, int *fd)
 		return (-1);
 	if (failed.step == MSG_STEP_ENGINE)
 		snprintf(why, sizeof(why), "could not start the VM's engine");
+	else if (failed.step == MSG_STEP_POLICY)
+		snprintf(why, sizeof(why), POLICY_DENIED);
+	else if (failed.step == MSG_STEP_LIMIT)
+		snprintf(why, sizeof(why), "too many VMs");
 	else
 		snprintf(why, sizeof(why), "dial unix %s: connect: %s",
 		    failed.step == MSG_STEP_CTL ? vm->ctl : vm->io,
@@ -380,7 +391,17 @@ fe_answer(struct fe_vm *vm, uint32_t connid, enum msg_answer answer)
 	    msg_u32u8_encode(connid, (int)answer));
 }
 
-/* In pod mode a success also ends the listening. */
+/* In pod mode, before the client is told: it finds no listener then. */
+void
+fe_unlisten(void)
+{
+	if (fenv->conf.pod && fenv->nlisteners > 0) {
+		fe_accept_stop();
+		imsgev_signal(&fenv->parent, MSG_SETUP_UNLISTEN);
+	}
+}
+
+/* After that: the parent may end a daemon that has nothing more to do. */
 void
 fe_unregistered(struct fe_vm *vm)
 {
@@ -388,11 +409,6 @@ fe_unregistered(struct fe_vm *vm)
 
 	fe_vm_unregister(vm);
 	fe_vm_check(vm);
-	if (fenv->conf.pod && (fenv->client_fd != -1 ||
-	    fenv->client1_fd != -1)) {
-		fe_accept_stop();
-		imsgev_signal(&fenv->parent, MSG_SETUP_UNLISTEN);
-	}
 	imsgev_send(&fenv->parent, MSG_VM_UNREGISTERED, -1,
 	    msg_u32_encode(vmid));
 }
@@ -401,19 +417,25 @@ static int
 fe_ask_unregister(struct imsgev *iev, struct ibuf *b, int *fd)
 {
 	struct fe_vm	*asker = iev->iev_arg, *vm;
+	struct fe_conn	*c;
 	char		 id[MSG_ID_MAX + 1];
 	uint32_t	 connid;
 
 	(void)fd;
 	if (msg_u32str_decode(b, &connid, id, sizeof(id)) == -1 ||
-	    fe_engine_conn(asker, connid) == NULL)
+	    (c = fe_engine_conn(asker, connid)) == NULL)
 		return (-1);
 	vm = fe_vm_by_id(id);
+	if (!fe_may(c, POLICY_UNREGISTER, id, vm)) {
+		fe_answer(asker, connid, MSG_ANSWER_DENIED);
+		return (0);
+	}
 	if (vm == NULL || vm->state == MSG_STATE_OPENING ||
 	    vm->state == MSG_STATE_STARTING) {
 		fe_answer(asker, connid, MSG_ANSWER_UNKNOWN);
 		return (0);
 	}
+	fe_unlisten();
 	fe_answer(asker, connid, MSG_ANSWER_OK);
 	fe_unregistered(vm);
 	return (0);
@@ -457,13 +479,18 @@ static int
 fe_ask_mint(struct imsgev *iev, struct ibuf *b, int *fd)
 {
 	struct fe_vm	*vm = iev->iev_arg;
+	struct fe_conn	*c;
 	char		(*tokens)[TOKEN_SIZE];
 	uint32_t	 connid, n;
 
 	(void)fd;
 	if (msg_u32u32_decode(b, &connid, &n) == -1 ||
-	    n > REQ_STREAMS_MAX || fe_engine_conn(vm, connid) == NULL)
+	    n > REQ_STREAMS_MAX || (c = fe_engine_conn(vm, connid)) == NULL)
 		return (-1);
+	if (!fe_may(c, POLICY_ATTACH, vm->id, vm)) {
+		fe_answer(vm, connid, MSG_ANSWER_DENIED);
+		return (0);
+	}
 	if ((tokens = fe_token_mint(vm, n)) == NULL) {
 		fe_answer(vm, connid, MSG_ANSWER_REFUSED);
 		return (0);

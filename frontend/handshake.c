@@ -45,15 +45,15 @@ static int
 fe_uid_full(uint32_t uid)
 {
 	struct fe_conn	*c;
-	unsigned int	 n;
+	unsigned int	 max = fenv->conf.limits.clients_uid, n;
 
-	if (uid == 0 || fenv->nunrouted < FE_UNROUTED_UID)
+	if (uid == 0 || fenv->nunrouted < max)
 		return (0);
 	n = 0;
 	RB_FOREACH(c, fe_conns, &fenv->conns)
 		if (c->state != FE_ROUTED && c->uid == uid)
 			n++;
-	return (n >= FE_UNROUTED_UID);
+	return (n >= max);
 }
 
 void

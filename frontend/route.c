@@ -124,7 +124,8 @@ fe_token_mint(struct fe_vm *vm, size_t n))[TOKEN_SIZE]
 	char		(*tokens)[TOKEN_SIZE];
 	size_t		 i;
 
-	if (n > REQ_STREAMS_MAX || vm->ntokens + n > FE_TOKENS_VM)
+	if (n > REQ_STREAMS_MAX ||
+	    vm->ntokens + n > fenv->conf.limits.tokens_vm)
 		return (NULL);
 	if ((tokens = calloc(n + 1, TOKEN_SIZE)) == NULL)
 		fatal("%s", __func__);

@@ -33,6 +33,8 @@ struct engine {
 	TAILQ_ENTRY(engine)	 entry;		/* all */
 	TAILQ_ENTRY(engine)	 queue_entry;	/* waiting to be started */
 	struct msg_vm_open	 open;
+	struct ucred		 cred;		/* who registers it */
+	const char		*why;		/* a socket is refused */
 	struct child		 child;
 	enum engine_state	 state;
 	struct event		 timer;
@@ -53,6 +55,7 @@ static void	engine_next(void);
 static void	engine_rate(int, short, void *);
 static void	engine_connect(int, short, void *);
 static int	engine_connect_one(struct engine *, const char *, int *);
+static void	engine_refuse(uint32_t, enum msg_step, int);
 static void	engine_start(struct engine *);
 static void	engine_config(struct engine *);
 static void	engine_timeout(int, short, void *);
@@ -90,14 +93,32 @@ engine_find(uint32_t vmid)
 	return (NULL);
 }
 
-void
-engines_open(const struct msg_vm_open *open)
+int
+engines_open(const struct msg_vm_open *open, int fd)
 {
+	struct ucred	 cred;
 	struct engine	*e;
 
+	if (registrant_cred(fd, open->proto, &cred) == -1 ||
+	    engine_find(open->vmid) != NULL)
+		return (-1);
+	if (!policy_allows(&penv->conf.policy, POLICY_REGISTER, cred.uid,
+	    cred.gid)) {
+		registrant_denied(&cred, open->id, NULL, NULL);
+		engine_refuse(open->vmid, MSG_STEP_POLICY, EACCES);
+		return (0);
+	}
+	if (nengines >= penv->conf.limits[CONF_VMS]) {
+		registrant_log("too many VMs (max %u): register %s, uid %u, "
+		    "gid %u, pid %d", penv->conf.limits[CONF_VMS], open->id,
+		    cred.uid, cred.gid, (int)cred.pid);
+		engine_refuse(open->vmid, MSG_STEP_LIMIT, EAGAIN);
+		return (0);
+	}
 	if ((e = calloc(1, sizeof(*e))) == NULL)
 		fatal("%s", __func__);
 	e->open = *open;
+	e->cred = cred;
 	e->ctl = e->io = e->console = e->peer = -1;
 	e->child.iev.iev_fd = -1;
 	e->state = ENGINE_QUEUED;
@@ -105,13 +126,8 @@ engines_open(const struct msg_vm_open *open)
 	TAILQ_INSERT_TAIL(&engines, e, entry);
 	nengines++;
 	TAILQ_INSERT_TAIL(&waiting, e, queue_entry);
-	if (nengines > PARENT_ENGINES_MAX || engine_find(open->vmid) != e) {
-		TAILQ_REMOVE(&waiting, e, queue_entry);
-		nstarting++;
-		engine_failed(e, MSG_STEP_ENGINE, EAGAIN);
-		return;
-	}
 	engine_next();
+	return (0);
 }
 
 /* Start who waits, as far as number and rate allow. */
@@ -131,7 +147,7 @@ engine_next(void)
 		gettimeofday(&e->deadline, NULL);
 		e->late = e->deadline;
 		e->late.tv_sec += PARENT_DIAL_TIME;
-		e->deadline.tv_sec += penv->flags.fl_timeout[FLT_READY] / 1000
+		e->deadline.tv_sec += penv->conf.timeouts[FLT_READY] / 1000
 		    + 1;
 		engine_connect(-1, 0, e);
 	}
@@ -164,7 +180,11 @@ engine_connect(int fd, short event, void *arg)
 	if (penv->level == LOGL_DEBUG && penv->console &&
 	    e->open.console[0] != '\0' && e->console == -1) {
 		/* Only watched: no reason to fail. */
-		if ((e->console = vmopen_connect(e->open.console)) == -1)
+		e->console = vmopen_connect(e->open.console, &e->why);
+		if (e->console == -1 && e->why != NULL)
+			registrant_denied(&e->cred, e->open.id,
+			    e->open.console, e->why);
+		else if (e->console == -1)
 			log_warn("console %s", e->open.console);
 		e->open.console[0] = '\0';
 	}
@@ -183,16 +203,20 @@ engine_connect(int fd, short event, void *arg)
 	    ((error == ENOENT || error == ECONNREFUSED) &&
 	    e->open.proto == MSG_PROTO_1 && timercmp(&now, &e->late, <)))
 		evtimer_add(&e->timer, &retry);
-	else
+	else {
+		if (e->why != NULL)
+			registrant_denied(&e->cred, e->open.id,
+			    step == MSG_STEP_CTL ? e->open.ctl : e->open.io,
+			    e->why);
 		engine_failed(e, step, error);
+	}
 }
 
 static int
 engine_connect_one(struct engine *e, const char *path, int *fd)
 {
-	(void)e;
 	if (*fd == -1)
-		*fd = vmopen_connect(path);
+		*fd = vmopen_connect(path, &e->why);
 	return (*fd == -1 ? -1 : 0);
 }
 
@@ -221,21 +245,22 @@ engine_config(struct engine *e)
 {
 	struct msg_vm_conf	 conf;
 	struct imsgev		*iev = &e->child.iev;
-	const uint32_t		*t = penv->flags.fl_timeout;
+	const uint32_t		*t = penv->conf.timeouts;
 	int			 sv[2];
 
 	memset(&conf, 0, sizeof(conf));
 	conf.vmid = e->open.vmid;
 	conf.level = penv->level;
 	conf.proto = e->open.proto;
-	conf.guest = guestdir_find(&penv->flags.fl_guest_dirs, e->open.ctl,
-	    penv->flags.fl_guest);
+	conf.guest = conf_guest(&penv->conf, &penv->flags, e->open.ctl);
 	conf.timeouts.shim = t[FLT_SHIM];
 	conf.timeouts.process = t[FLT_PROCESS];
 	conf.timeouts.stdin_ = t[FLT_STDIN];
 	conf.timeouts.ready = t[FLT_READY];
 	conf.timeouts.agent = t[FLT_AGENT];
 	conf.timeouts.destroy = t[FLT_DESTROY];
+	conf.out_shim = penv->conf.limits[CONF_OUT_SHIM];
+	conf.out_vm = penv->conf.limits[CONF_OUT_VM];
 	strlcpy(conf.id, e->open.id, sizeof(conf.id));
 	strlcpy(conf.ctl, e->open.ctl, sizeof(conf.ctl));
 	strlcpy(conf.path, penv->path, sizeof(conf.path));
@@ -299,6 +324,7 @@ engine_up(struct imsgev *iev, struct ibuf *b, int *fd)
 	(void)b;
 	(void)fd;
 	ksm_kick();
+	parent_status();
 	return (0);
 }
 
@@ -327,18 +353,24 @@ engine_settled(struct engine *e)
 	engine_next();
 }
 
-/* It never ran. */
 static void
-engine_failed(struct engine *e, enum msg_step step, int errnum)
+engine_refuse(uint32_t vmid, enum msg_step step, int errnum)
 {
 	struct msg_vm_failed	 failed;
 
 	memset(&failed, 0, sizeof(failed));
-	failed.vmid = e->open.vmid;
+	failed.vmid = vmid;
 	failed.step = (int)step;
 	failed.errnum = (uint32_t)errnum;
 	imsgev_send(&penv->frontend.iev, MSG_VM_FAILED, -1,
 	    msg_vm_failed_encode(&failed));
+}
+
+/* It never ran. */
+static void
+engine_failed(struct engine *e, enum msg_step step, int errnum)
+{
+	engine_refuse(e->open.vmid, step, errnum);
 	engine_release(e);
 	engine_settled(e);
 	engine_free(e);

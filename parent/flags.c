@@ -24,7 +24,9 @@
 #ifndef CCP_SOCKETDIR
 #define CCP_SOCKETDIR	"/var/run/clear-containers"
 #endif
-
+#ifndef CCP_CONFFILE
+#define CCP_CONFFILE	"/etc/cc-proxy.conf"
+#endif
 #ifndef CCP_SOCKETDIR1
 #define CCP_SOCKETDIR1	"/var/run/cc-oci-runtime"
 #endif
@@ -35,6 +37,8 @@
 #define QUOTED_MAX	512
 
 enum flag_id {
+	FLAG_CHECK,
+	FLAG_CONF,
 	FLAG_CONTROL_PATH,
 	FLAG_GLOG,
 	FLAG_GLOG_BOOL,
@@ -46,6 +50,7 @@ enum flag_id {
 	FLAG_PPROF,
 	FLAG_PPROF_HOST,
 	FLAG_PPROF_PORT,
+	FLAG_PRINT,
 	FLAG_SOCKET_PATH,
 	FLAG_SOCKET_PATH_1,
 	FLAG_TIMEOUT,
@@ -66,6 +71,8 @@ static const struct flag {
 	    NULL },
 	{ "control-path", FLAG_CONTROL_PATH, "string",
 	    "path of the administration socket", NULL },
+	{ "f", FLAG_CONF, "file", "configuration file; \"\" for none",
+	    "\"" CCP_CONFFILE "\", if it exists" },
 	{ "guest", FLAG_GUEST, "value",
 	    "agents of VMs [auto, agent, hyperstart]", "auto" },
 	{ "guest-dir", FLAG_GUEST_DIR, "directory=mode",
@@ -83,6 +90,9 @@ static const struct flag {
 	    NULL },
 	{ "log_dir", FLAG_GLOG, "string", "accepted and ignored", NULL },
 	{ "logtostderr", FLAG_GLOG_BOOL, NULL, "accepted and ignored", NULL },
+	{ "n", FLAG_CHECK, NULL, "only check the configuration", NULL },
+	{ "nv", FLAG_PRINT, NULL, "check the configuration and print it",
+	    NULL },
 	{ "pprof", FLAG_PPROF, NULL, "accepted and ignored", NULL },
 	{ "pprof-host", FLAG_PPROF_HOST, "string",
 	    "accepted and ignored", "\"localhost\"" },
@@ -109,26 +119,9 @@ static const struct flag {
 
 #define NFLAGS	(sizeof(flag_table) / sizeof(flag_table[0]))
 
-static const struct {
-	const char	*name;
-	uint32_t	 ms;
-} timeout_table[FLT_MAX] = {
-	[FLT_SHIM] = { "shim", 30000 },
-	[FLT_PROCESS] = { "process", 30000 },
-	[FLT_STDIN] = { "stdin", 30000 },
-	[FLT_READY] = { "ready", 60000 },
-	[FLT_AGENT] = { "agent", 600000 },
-	[FLT_DESTROY] = { "destroy", 10000 },
-	[FLT_KSM_KICK] = { "ksm-kick", 30000 },
-	[FLT_KSM_STANDARD] = { "ksm-standard", 120000 },
-	[FLT_KSM_SLOW] = { "ksm-slow", 120000 }
-};
-
 static const char *socket_path(const char *, char *, size_t);
 static int	 parse_bool(const char *, int *);
 static int	 parse_uint(const char *, uint64_t *, const char **);
-static int	 duration_unit(const char *, uint64_t *);
-static int	 duration_term(const char **, uint64_t *);
 static int	 set_verbosity(struct flags *, const char *, const char **);
 static int	 set_guest(struct flags *, const char *, char *, size_t);
 static int	 set_ksm(struct flags *, const char *, char *, size_t);
@@ -178,88 +171,6 @@ parse_uint(const char *s, uint64_t *value, const char **why)
 	return (0);
 }
 
-/* The nanoseconds of the unit at s; returns its length, 0 if unknown. */
-static int
-duration_unit(const char *s, uint64_t *unit)
-{
-	static const struct {
-		const char	*name;
-		uint64_t	 ns;
-	} units[] = {
-		{ "ns", 1 }, { "us", 1000 }, { "\302\265s", 1000 },
-		{ "\316\274s", 1000 }, { "ms", 1000000 },
-		{ "s", 1000000000 }, { "m", 60000000000 },
-		{ "h", 3600000000000 }
-	};
-	size_t	 i, n;
-
-	for (n = 0; s[n] != '\0' && s[n] != '.' &&
-	    !isdigit((unsigned char)s[n]); n++)
-		;
-	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (strlen(units[i].name) == n &&
-		    strncmp(s, units[i].name, n) == 0) {
-			*unit = units[i].ns;
-			return ((int)n);
-		}
-	}
-	return (0);
-}
-
-/* One number with its unit; moves *sp behind it and adds to *ns. */
-static int
-duration_term(const char **sp, uint64_t *ns)
-{
-	const char	*s = *sp;
-	uint64_t	 add, frac = 0, scale = 1, unit, whole = 0;
-	int		 digits = 0, n;
-
-	for (; isdigit((unsigned char)*s); s++, digits++) {
-		if (whole > UINT64_MAX / 100)
-			return (-1);
-		whole = whole * 10 + (uint64_t)(*s - '0');
-	}
-	if (*s == '.')
-		s++;
-	for (; isdigit((unsigned char)*s); s++, digits++) {
-		if (scale >= 1000000)
-			continue;
-		frac = frac * 10 + (uint64_t)(*s - '0');
-		scale *= 10;
-	}
-	if (digits == 0 || (n = duration_unit(s, &unit)) == 0)
-		return (-1);
-	if (__builtin_mul_overflow(whole, unit, &whole) ||
-	    __builtin_add_overflow(whole, frac * unit / scale, &add) ||
-	    __builtin_add_overflow(*ns, add, ns))
-		return (-1);
-	*sp = s + n;
-	return (0);
-}
-
-int
-flags_duration(const char *s, uint32_t *ms)
-{
-	uint64_t	 ns = 0;
-
-	if (*s == '+')
-		s++;
-	if (strcmp(s, "0") == 0) {
-		*ms = 0;
-		return (0);
-	}
-	if (*s == '\0')
-		return (-1);
-	while (*s != '\0') {
-		if (duration_term(&s, &ns) == -1)
-			return (-1);
-	}
-	if (ns > (uint64_t)UINT32_MAX * 1000000)
-		return (-1);
-	*ms = (uint32_t)((ns + 999999) / 1000000);
-	return (0);
-}
-
 static int
 set_guest(struct flags *fl, const char *value, char *why, size_t size)
 {
@@ -273,6 +184,13 @@ set_guest(struct flags *fl, const char *value, char *why, size_t size)
 	return (0);
 }
 
+int
+flags_ksm_valid(const char *word)
+{
+	return (strcmp(word, "off") == 0 || strcmp(word, "initial") == 0 ||
+	    strcmp(word, "auto") == 0);
+}
+
 /* Only the first word of a list counts. */
 static int
 set_ksm(struct flags *fl, const char *value, char *why, size_t size)
@@ -282,9 +200,7 @@ set_ksm(struct flags *fl, const char *value, char *why, size_t size)
 	if (n < sizeof(fl->fl_ksm)) {
 		memcpy(fl->fl_ksm, value, n);
 		fl->fl_ksm[n] = '\0';
-		if (strcmp(fl->fl_ksm, "off") == 0 ||
-		    strcmp(fl->fl_ksm, "initial") == 0 ||
-		    strcmp(fl->fl_ksm, "auto") == 0)
+		if (flags_ksm_valid(fl->fl_ksm))
 			return (0);
 	}
 	snprintf(why, size, "Unsupported KSM knob %.*s", (int)n, value);
@@ -294,30 +210,17 @@ set_ksm(struct flags *fl, const char *value, char *why, size_t size)
 static int
 set_timeout(struct flags *fl, const char *value, char *why, size_t size)
 {
-	char		 quoted[QUOTED_MAX];
 	const char	*eq;
-	size_t		 i, n;
+	int		 i;
 
 	if ((eq = strchr(value, '=')) == NULL) {
 		snprintf(why, size, "not of the form name=duration");
 		return (-1);
 	}
-	n = (size_t)(eq - value);
-	for (i = 0; i < FLT_MAX; i++) {
-		if (strlen(timeout_table[i].name) == n &&
-		    strncmp(timeout_table[i].name, value, n) == 0)
-			break;
-	}
-	if (i == FLT_MAX) {
-		snprintf(why, size, "unknown timeout %.*s", (int)n, value);
+	if ((i = flags_timeout_set(fl->fl_timeout, value,
+	    (size_t)(eq - value), eq + 1, why, size)) == -1)
 		return (-1);
-	}
-	if (flags_duration(eq + 1, &fl->fl_timeout[i]) == -1 ||
-	    (i <= FLT_DESTROY && i != FLT_STDIN && fl->fl_timeout[i] == 0)) {
-		logfmt_quote(quoted, sizeof(quoted), eq + 1);
-		snprintf(why, size, "invalid duration %s", quoted);
-		return (-1);
-	}
+	fl->fl_has_timeout |= 1U << i;
 	return (0);
 }
 
@@ -342,11 +245,16 @@ set_value(struct flags *fl, const struct flag *flag, const char *value,
 	int		 result = 0;
 
 	switch (flag->id) {
+	case FLAG_CONF:
+		fl->fl_conf = value;
+		fl->fl_has |= FLAGS_HAS_CONF;
+		break;
 	case FLAG_CONTROL_PATH:
 		fl->fl_control_path = value;
 		break;
 	case FLAG_GUEST:
 		result = set_guest(fl, value, text, sizeof(text));
+		fl->fl_has |= FLAGS_HAS_GUEST;
 		break;
 	case FLAG_GUEST_DIR:
 		result = guestdir_add(&fl->fl_guest_dirs, value, text,
@@ -354,12 +262,14 @@ set_value(struct flags *fl, const struct flag *flag, const char *value,
 		break;
 	case FLAG_KSM:
 		result = set_ksm(fl, value, text, sizeof(text));
+		fl->fl_has |= FLAGS_HAS_KSM;
 		break;
 	case FLAG_LIBEXEC:
 		fl->fl_libexec = value;
 		break;
 	case FLAG_LOG:
 		fl->fl_log = value;
+		fl->fl_has |= FLAGS_HAS_LOG;
 		break;
 	case FLAG_PPROF_HOST:
 		fl->fl_pprof_host = value;
@@ -377,6 +287,7 @@ set_value(struct flags *fl, const struct flag *flag, const char *value,
 		break;
 	case FLAG_V:
 		result = set_verbosity(fl, value, &why);
+		fl->fl_has |= FLAGS_HAS_LOG;
 		break;
 	case FLAG_TIMEOUT:
 		result = set_timeout(fl, value, text, sizeof(text));
@@ -384,8 +295,10 @@ set_value(struct flags *fl, const struct flag *flag, const char *value,
 	case FLAG_URI:
 		fl->fl_uri = value;
 		break;
+	case FLAG_CHECK:
 	case FLAG_GLOG_BOOL:
 	case FLAG_PPROF:
+	case FLAG_PRINT:
 	case FLAG_VERSION:
 	default:
 		fatalx("flag %s takes no value", flag->name);
@@ -413,7 +326,11 @@ set_bool(struct flags *fl, const struct flag *flag, const char *value,
 		    flag->name);
 		return (-1);
 	}
-	if (flag->id == FLAG_VERSION)
+	if (flag->id == FLAG_CHECK)
+		fl->fl_check = v;
+	else if (flag->id == FLAG_PRINT)
+		fl->fl_print = v;
+	else if (flag->id == FLAG_VERSION)
 		fl->fl_version = v;
 	else if (flag->id == FLAG_PPROF)
 		fl->fl_pprof = v;
@@ -451,8 +368,8 @@ flags_parse(struct flags *fl, int argc, char **argv, char *err, size_t size)
 	fl->fl_pprof_host = "localhost";
 	fl->fl_pprof_port = 6060;
 	fl->fl_libexec = CCP_PROXYDIR;
-	for (i = 0; i < FLT_MAX; i++)
-		fl->fl_timeout[i] = timeout_table[i].ms;
+	fl->fl_conf = CCP_CONFFILE;
+	flags_timeout_defaults(fl->fl_timeout);
 
 	for (i = 1; i < argc; i++) {
 		name = argv[i];

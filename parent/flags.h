@@ -27,8 +27,18 @@ enum flags_timeout {
 	FLT_MAX
 };
 
+/* What was given, as far as a configuration file may say it as well. */
+#define FLAGS_HAS_LOG	0x01	/* -log or -v */
+#define FLAGS_HAS_KSM	0x02
+#define FLAGS_HAS_GUEST	0x04
+#define FLAGS_HAS_CONF	0x08
+
 /* Strings belong to argv or are constants. */
 struct flags {
+	unsigned int	 fl_has;	/* FLAGS_HAS_* */
+	const char	*fl_conf;	/* path; "": none */
+	int		 fl_check;	/* -n */
+	int		 fl_print;	/* -nv */
 	const char	*fl_log;
 	const char	*fl_socket_path;
 	const char	*fl_socket_path_1;	/* protocol 1.x */
@@ -42,6 +52,7 @@ struct flags {
 	const char	*fl_control_path;	/* empty: not given */
 	const char	*fl_libexec;
 	uint32_t	 fl_timeout[FLT_MAX];	/* ms */
+	uint32_t	 fl_has_timeout;	/* a bit for each given */
 	int		 fl_guest;	/* enum msg_guest */
 	struct guestdirs fl_guest_dirs;
 };
@@ -75,6 +86,16 @@ int	 flags_log_level(const struct flags *, const char *env,
 const char *flags_socket_path(const struct flags *, char *err, size_t);
 /* The same for clients of protocol 1.x; "" if there is to be none. */
 const char *flags_socket_path_1(const struct flags *, char *err, size_t);
+
+/* "off", "initial" or "auto". */
+int	 flags_ksm_valid(const char *);
+
+/* "shim", ...; and all of them as they are if nobody says otherwise. */
+const char *flags_timeout_name(enum flags_timeout);
+void	 flags_timeout_defaults(uint32_t [FLT_MAX]);
+/* Returns which it set; or -1 with the reason in why. */
+int	 flags_timeout_set(uint32_t [FLT_MAX], const char *name, size_t len,
+	    const char *duration, char *why, size_t);
 
 /* Go's duration syntax ("1m30s", "20ms", "0"), rounded up; 0 or -1. */
 int	 flags_duration(const char *, uint32_t *ms);

@@ -14,7 +14,7 @@
 
 static size_t	 component(const char **, const char *);
 static int	 has_dotdot(const char *, size_t);
-static int	 depth(const struct guestdir *, const char *);
+static int	 add(struct guestdirs *, const char *, size_t, int);
 
 int
 guestdir_parse(const char *word)
@@ -66,9 +66,8 @@ has_dotdot(const char *path, size_t len)
 	return (0);
 }
 
-/* The number of the directory's components; -1 if path is not in it. */
-static int
-depth(const struct guestdir *gd, const char *path)
+int
+guestdir_depth(const struct guestdir *gd, const char *path, const char **rest)
 {
 	const char	*d = gd->gd_path, *p = path;
 	const char	*dend = d + gd->gd_len, *pend = p + strlen(p);
@@ -80,8 +79,10 @@ depth(const struct guestdir *gd, const char *path)
 		pn = component(&p, pend);
 		if (pn == 0)
 			return (-1);
-		if (dn == 0)
+		if (dn == 0) {
+			*rest = p;
 			return (n);
+		}
 		if (dn != pn || memcmp(d, p, dn) != 0)
 			return (-1);
 		d += dn;
@@ -90,9 +91,34 @@ depth(const struct guestdir *gd, const char *path)
 }
 
 int
-guestdir_add(struct guestdirs *gs, const char *value, char *why, size_t size)
+guestdir_path_ok(const char *path, size_t len)
+{
+	return (len > 0 && path[0] == '/' && !has_dotdot(path, len));
+}
+
+static int
+add(struct guestdirs *gs, const char *path, size_t len, int guest)
 {
 	struct guestdir	*gd;
+
+	if (gs->gs_ndirs == GUESTDIR_MAX)
+		return (-1);
+	gd = &gs->gs_dirs[gs->gs_ndirs++];
+	gd->gd_path = path;
+	gd->gd_len = len;
+	gd->gd_guest = guest;
+	return (0);
+}
+
+int
+guestdir_add_path(struct guestdirs *gs, const char *path, int guest)
+{
+	return (add(gs, path, strlen(path), guest));
+}
+
+int
+guestdir_add(struct guestdirs *gs, const char *value, char *why, size_t size)
+{
 	const char	*eq;
 	size_t		 len;
 	int		 guest;
@@ -103,7 +129,7 @@ guestdir_add(struct guestdirs *gs, const char *value, char *why, size_t size)
 		return (-1);
 	}
 	len = (size_t)(eq - value);
-	if (value[0] != '/' || has_dotdot(value, len)) {
+	if (!guestdir_path_ok(value, len)) {
 		snprintf(why, size, "the directory must be absolute and "
 		    "without \"..\"");
 		return (-1);
@@ -112,27 +138,25 @@ guestdir_add(struct guestdirs *gs, const char *value, char *why, size_t size)
 		snprintf(why, size, "unknown guest %s", eq + 1);
 		return (-1);
 	}
-	if (gs->gs_ndirs == GUESTDIR_MAX) {
+	if (add(gs, value, len, guest) == -1) {
 		snprintf(why, size, "more than %d directories", GUESTDIR_MAX);
 		return (-1);
 	}
-	gd = &gs->gs_dirs[gs->gs_ndirs++];
-	gd->gd_path = value;
-	gd->gd_len = len;
-	gd->gd_guest = guest;
 	return (0);
 }
 
 int
 guestdir_find(const struct guestdirs *gs, const char *path, int deflt)
 {
-	size_t	 i;
-	int	 best = -1, guest = deflt, n;
+	const char	*rest;
+	size_t		 i;
+	int		 best = -1, guest = deflt, n;
 
 	if (path[0] != '/' || has_dotdot(path, strlen(path)))
 		return (deflt);
 	for (i = 0; i < gs->gs_ndirs; i++) {
-		if ((n = depth(&gs->gs_dirs[i], path)) != -1 && n >= best) {
+		n = guestdir_depth(&gs->gs_dirs[i], path, &rest);
+		if (n != -1 && n >= best) {
 			best = n;
 			guest = gs->gs_dirs[i].gd_guest;
 		}

@@ -13,7 +13,7 @@
 #define GUESTDIR_MAX	64	/* directories */
 
 struct guestdir {
-	const char	*gd_path;	/* belongs to argv */
+	const char	*gd_path;	/* belongs to who added it */
 	size_t		 gd_len;
 	int		 gd_guest;	/* enum msg_guest */
 };
@@ -31,6 +31,18 @@ int	 guestdir_parse(const char *);
  */
 int	 guestdir_add(struct guestdirs *, const char *value, char *why,
 	    size_t);
+
+/* For a path that is good: 0, or -1 if there are too many. */
+int	 guestdir_add_path(struct guestdirs *, const char *path, int guest);
+/* 1 if it is absolute and without "..". */
+int	 guestdir_path_ok(const char *path, size_t len);
+
+/*
+ * The number of the directory's components, and where in path what is behind
+ * them begins; -1 if path is not in it.  Both must be such paths.
+ */
+int	 guestdir_depth(const struct guestdir *, const char *path,
+	    const char **rest);
 
 /*
  * The mode of the directory with most components that holds path, the later

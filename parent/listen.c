@@ -25,43 +25,43 @@
 #define LISTEN_NAME_3		"proxy"
 #define LISTEN_PATH_1		"cc-oci-runtime"
 
-static int	listen_activated(const char *, int [MSG_PROTO_MAX], char *,
-		    size_t);
+static int	listen_activated(const struct conf *, struct listener *,
+		    size_t *, char *, size_t);
 static int	listen_number(void);
-static int	listen_proto(int, const char *, const char *);
-static int	listen_mkdir(const char *, char *, size_t);
-static int	listen_path(const char *, mode_t, char *, size_t);
+static int	listen_proto(const struct conf *, int, const char *);
+static int	listen_mkdir(const struct conf_socket *, char *, size_t);
+static int	listen_mkdir_one(const char *, uint32_t);
+static int	listen_path(const struct conf_socket *, char *, size_t);
 
 int
-listen_clients(const char *const paths[MSG_PROTO_MAX],
-    int fds[MSG_PROTO_MAX], int created[MSG_PROTO_MAX], char *err,
+listen_clients(const struct conf *c,
+    struct listener listeners[CONF_LISTENERS_MAX], size_t *n, char *err,
     size_t errsize)
 {
-	int	 i;
+	const struct conf_listener	*l;
+	size_t				 i;
+	int				 fd;
 
-	for (i = 0; i < MSG_PROTO_MAX; i++) {
-		fds[i] = -1;
-		created[i] = 0;
-	}
+	*n = 0;
 	if (listen_number() > 0)
-		return (listen_activated(paths[MSG_PROTO_1], fds, err,
-		    errsize));
-	for (i = 0; i < MSG_PROTO_MAX; i++) {
-		if (paths[i][0] == '\0')
-			continue;
-		if (listen_mkdir(paths[i], err, errsize) == -1 ||
-		    (fds[i] = listen_path(paths[i], 0660, err,
-		    errsize)) == -1)
+		return (listen_activated(c, listeners, n, err, errsize));
+	for (i = 0; i < c->nlisteners; i++) {
+		l = &c->listeners[i];
+		if (listen_mkdir(&l->sock, err, errsize) == -1 ||
+		    (fd = listen_path(&l->sock, err, errsize)) == -1)
 			return (-1);
-		created[i] = 1;
+		listeners[*n].fd = fd;
+		listeners[*n].proto = l->proto;
+		listeners[*n].path = l->sock.path;
+		(*n)++;
 	}
 	return (0);
 }
 
 int
-listen_control(const char *path, char *err, size_t errsize)
+listen_control(const struct conf_socket *sock, char *err, size_t errsize)
 {
-	return (listen_path(path, 0600, err, errsize));
+	return (listen_path(sock, err, errsize));
 }
 
 /* sd_listen_fds(3)'s protocol; 0: not activated. */
@@ -86,11 +86,11 @@ listen_number(void)
  * of LISTEN_FDNAMES if that is one of ours, else by its path.
  */
 static int
-listen_proto(int fd, const char *name, const char *path1)
+listen_proto(const struct conf *c, int fd, const char *name)
 {
 	struct sockaddr_un	 sun;
 	socklen_t		 len;
-	size_t			 n;
+	size_t			 i, n;
 
 	n = name == NULL ? 0 : strcspn(name, ":");
 	if (n == strlen(LISTEN_NAME_1) &&
@@ -103,33 +103,39 @@ listen_proto(int fd, const char *name, const char *path1)
 	len = sizeof(sun) - 1;
 	if (getsockname(fd, (struct sockaddr *)&sun, &len) == -1)
 		return (MSG_PROTO_3);
-	return (strstr(sun.sun_path, LISTEN_PATH_1) != NULL ||
-	    (path1[0] != '\0' && strcmp(sun.sun_path, path1) == 0) ?
-	    MSG_PROTO_1 : MSG_PROTO_3);
+	for (i = 0; i < c->nlisteners; i++)
+		if (strcmp(c->listeners[i].sock.path, sun.sun_path) == 0)
+			return (c->listeners[i].proto);
+	return (strstr(sun.sun_path, LISTEN_PATH_1) != NULL ? MSG_PROTO_1 :
+	    MSG_PROTO_3);
 }
 
 /* The descriptors are moved out of the way of those a child is given. */
 static int
-listen_activated(const char *path1, int fds[MSG_PROTO_MAX], char *err,
-    size_t errsize)
+listen_activated(const struct conf *c, struct listener *listeners, size_t *n,
+    char *err, size_t errsize)
 {
+	struct listener	*l;
 	const char	*name;
-	int		 fd, i, n, proto;
+	int		 has[MSG_PROTO_MAX] = { 0 };
+	int		 i, number;
 
 	name = getenv("LISTEN_FDNAMES");
-	if ((n = listen_number()) > MSG_PROTO_MAX)
+	if ((number = listen_number()) > MSG_PROTO_MAX)
 		goto many;
-	for (i = 0; i < n; i++) {
-		fd = fcntl(LISTEN_FDS_START + i, F_DUPFD_CLOEXEC, 10);
-		if (fd == -1 || fcntl(fd, F_SETFL, O_NONBLOCK) == -1) {
+	for (i = 0; i < number; i++) {
+		l = &listeners[*n];
+		l->path = NULL;
+		l->fd = fcntl(LISTEN_FDS_START + i, F_DUPFD_CLOEXEC, 10);
+		if (l->fd == -1 || fcntl(l->fd, F_SETFL, O_NONBLOCK) == -1) {
 			snprintf(err, errsize, "couldn't listen on socket: %s",
 			    log_strerror(errno));
 			return (-1);
 		}
-		proto = listen_proto(fd, name, path1);
-		if (fds[proto] != -1)
+		(*n)++;
+		l->proto = listen_proto(c, l->fd, name);
+		if (has[l->proto]++)
 			goto many;
-		fds[proto] = fd;
 		close(LISTEN_FDS_START + i);
 		if (name != NULL && (name = strchr(name, ':')) != NULL)
 			name++;
@@ -137,18 +143,28 @@ listen_activated(const char *path1, int fds[MSG_PROTO_MAX], char *err,
 	return (0);
 
  many:
-	snprintf(err, errsize, "too many activated sockets (%d)", n);
+	snprintf(err, errsize, "too many activated sockets (%d)", number);
 	return (-1);
+}
+
+/* A directory that we make is for the group that the socket is for. */
+static int
+listen_mkdir_one(const char *dir, uint32_t gid)
+{
+	if (mkdir(dir, 0750) == -1)
+		return (errno == EEXIST ? 0 : -1);
+	return (gid == CONF_ID_NONE ? 0 :
+	    lchown(dir, (uid_t)-1, (gid_t)gid));
 }
 
 /* The directory of the socket and what is missing above it. */
 static int
-listen_mkdir(const char *path, char *err, size_t errsize)
+listen_mkdir(const struct conf_socket *sock, char *err, size_t errsize)
 {
 	char		 dir[MSG_PATH_MAX + 1], *p;
 	struct stat	 st;
 
-	strlcpy(dir, path, sizeof(dir));
+	strlcpy(dir, sock->path, sizeof(dir));
 	p = dirname(dir);
 	if (p != dir)
 		strlcpy(dir, p, sizeof(dir));
@@ -157,11 +173,11 @@ listen_mkdir(const char *path, char *err, size_t errsize)
 			continue;
 		if (*p == '/') {
 			*p = '\0';
-			if (mkdir(dir, 0750) == -1 && errno != EEXIST)
+			if (listen_mkdir_one(dir, sock->gid) == -1)
 				goto fail;
 			*p = '/';
 		} else {
-			if (mkdir(dir, 0750) == -1 && errno != EEXIST)
+			if (listen_mkdir_one(dir, sock->gid) == -1)
 				goto fail;
 			break;
 		}
@@ -179,10 +195,10 @@ listen_mkdir(const char *path, char *err, size_t errsize)
 }
 
 static int
-listen_path(const char *path, mode_t mode, char *err, size_t errsize)
+listen_path(const struct conf_socket *sock, char *err, size_t errsize)
 {
 	struct sockaddr_un	 sun;
-	const char		*what;
+	const char		*path = sock->path, *what;
 	mode_t			 old;
 	int			 fd, r;
 
@@ -198,13 +214,18 @@ listen_path(const char *path, mode_t mode, char *err, size_t errsize)
 	if (fd == -1)
 		goto fail;
 	/* No window in which others might connect. */
-	old = umask(0777 & ~mode);
+	old = umask(0777 & ~sock->mode);
 	r = bind(fd, (struct sockaddr *)&sun, sizeof(sun));
 	umask(old);
 	if (r == -1)
 		goto fail;
+	what = "couldn't set owner of socket";
+	if ((sock->uid != CONF_ID_NONE || sock->gid != CONF_ID_NONE) &&
+	    lchown(path, sock->uid == CONF_ID_NONE ? (uid_t)-1 : sock->uid,
+	    sock->gid == CONF_ID_NONE ? (gid_t)-1 : sock->gid) == -1)
+		goto fail;
 	what = "couldn't set mode on socket";
-	if (chmod(path, mode) == -1)
+	if (chmod(path, sock->mode) == -1)
 		goto fail;
 	what = "couldn't create AF_UNIX socket";
 	if (listen(fd, SOMAXCONN) == -1)

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <pwd.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,8 @@
 #include <unistd.h>
 
 #include "ksm.h"
+#include "namespace.h"
+#include "notify.h"
 #include "parent.h"
 #include "sandbox.h"
 #include "sandbox_parent.h"
@@ -27,11 +28,18 @@ enum parent_state {
 	PARENT_RUNNING = 0x02
 };
 
+static void	parent_conf(void);
+static void	parent_report(const char *);
+static void	parent_level(const char **);
+static void	parent_check(void);
+static void	parent_merge(void);
 static void	parent_log(void);
 static void	parent_init_failed(const char *);
 static void	parent_ids(void);
 static void	parent_nofile(void);
-static void	parent_listen(int [MSG_PROTO_MAX], int *);
+static int	parent_listen(void);
+static int	parent_control(void);
+static void	parent_send(int);
 static void	parent_frontend(void);
 static void	parent_ksm(void);
 static void	parent_signals(void);
@@ -62,8 +70,7 @@ static struct event	 term_ev, int_ev, stop_timer;
 int
 main(int argc, char *argv[])
 {
-	char	 err[512];
-	int	 client_fds[MSG_PROTO_MAX], control_fd;
+	int	 control_fd;
 
 	flags_get(&penv->flags, argc, argv);
 	penv->is_root = geteuid() == 0;
@@ -74,6 +81,7 @@ main(int argc, char *argv[])
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGUSR1, SIG_IGN);
 	signal(SIGUSR2, SIG_IGN);
+	parent_conf();
 	parent_log();
 	if (penv->flags.fl_version) {
 		printf("Version: %s\n", CCP_VERSION);
@@ -90,49 +98,30 @@ main(int argc, char *argv[])
 	if (penv->flags.fl_pprof)
 		log_warnx("-pprof is accepted and ignored");
 
-	penv->paths[MSG_PROTO_3] = flags_socket_path(&penv->flags, err,
-	    sizeof(err));
-	if (penv->paths[MSG_PROTO_3] != NULL)
-		penv->paths[MSG_PROTO_1] = flags_socket_path_1(&penv->flags,
-		    err, sizeof(err));
-	if (penv->paths[MSG_PROTO_3] == NULL ||
-	    penv->paths[MSG_PROTO_1] == NULL) {
-		char	 text[600];
-
-		snprintf(text, sizeof(text),
-		    "couldn't get a valid socket path: %s", err);
-		parent_init_failed(text);
-	}
-	strlcpy(penv->path, penv->paths[MSG_PROTO_3], sizeof(penv->path));
+	parent_merge();
 	parent_ids();
 	parent_nofile();
-	parent_listen(client_fds, &control_fd);
+	control_fd = parent_listen();
 	parent_ksm();
+	vmopen_load(&penv->conf.vmdirs);
 
 	event_init();
 	engines_init();
-	/* Connecting to sockets with names works without a network. */
-	if (penv->is_root && unshare(CLONE_NEWNET | CLONE_NEWIPC |
-	    CLONE_NEWUTS) == -1)
-		fatal("unshare");
+	/* A runtime's own service manager does not wait for us. */
+	if (!penv->pod)
+		notify_init();
+	if (penv->is_root)
+		namespace_enter();
 	parent_frontend();
 	if (penv->is_root && (penv->rootfd = sbx_empty_root()) == -1)
 		fatal("no empty root directory for the engines");
 	parent_signals();
 	parent_sandbox(penv->is_root);
 
-	if (client_fds[MSG_PROTO_3] != -1)
-		imsgev_send(&penv->frontend.iev, MSG_SETUP_LISTEN,
-		    client_fds[MSG_PROTO_3], msg_u8_encode(MSG_LISTEN_CLIENT));
-	if (client_fds[MSG_PROTO_1] != -1)
-		imsgev_send(&penv->frontend.iev, MSG_SETUP_LISTEN,
-		    client_fds[MSG_PROTO_1],
-		    msg_u8_encode(MSG_LISTEN_CLIENT1));
-	if (control_fd != -1)
-		imsgev_send(&penv->frontend.iev, MSG_SETUP_LISTEN, control_fd,
-		    msg_u8_encode(MSG_LISTEN_CONTROL));
-	imsgev_signal(&penv->frontend.iev, MSG_SETUP_START);
+	parent_send(control_fd);
 	log_info("proxy started");
+	parent_status();
+	notify_ready();
 	event_dispatch();
 	if (penv->ctlpath[0] != '\0')
 		unlink(penv->ctlpath);
@@ -141,13 +130,98 @@ main(int argc, char *argv[])
 	return (penv->status);
 }
 
+/*
+ * The file, read before anything else is done: the rest depends on it.  What
+ * only shows the version needs none.
+ */
+static void
+parent_conf(void)
+{
+	const struct flags	*fl = &penv->flags;
+
+	conf_init(&penv->conf);
+	if (fl->fl_version)
+		return;
+	if (fl->fl_conf[0] != '\0' && conf_load(&penv->conf, fl->fl_conf,
+	    (fl->fl_has & FLAGS_HAS_CONF) == 0, parent_report) == -1)
+		exit(1);
+	if (fl->fl_check || fl->fl_print)
+		parent_check();
+}
+
+static void
+parent_report(const char *line)
+{
+	fprintf(stderr, "cc-proxy: %s\n", line);
+}
+
+/* The environment wins over the command line, and that over the file. */
+static void
+parent_level(const char **name)
+{
+	struct flags	*fl = &penv->flags;
+
+	if ((fl->fl_has & FLAGS_HAS_LOG) == 0)
+		fl->fl_log = log_level_name((enum log_level)penv->conf.level);
+	penv->level = flags_log_level(fl, getenv("CC_PROXY_LOG_LEVEL"), name,
+	    &penv->console);
+	if (penv->level != -1)
+		penv->conf.level = penv->level;
+}
+
+/* -n and -nv */
+static void
+parent_check(void)
+{
+	const char	*name;
+	char		 err[512];
+
+	parent_level(&name);
+	if (penv->level == -1) {
+		fprintf(stderr, "cc-proxy: not a valid log level: %s\n",
+		    name);
+		exit(1);
+	}
+	if (conf_merge(&penv->conf, &penv->flags, err, sizeof(err)) == -1) {
+		parent_report(err);
+		exit(1);
+	}
+	if (penv->flags.fl_print)
+		conf_print(stdout, &penv->conf);
+	else
+		fprintf(stderr, "configuration OK\n");
+	conf_free(&penv->conf);
+	exit(fflush(stdout) == EOF);
+}
+
+static void
+parent_merge(void)
+{
+	const struct conf	*c = &penv->conf;
+	char			 err[512], text[600];
+	const char		*path = NULL;
+	size_t			 i;
+
+	if (conf_merge(&penv->conf, &penv->flags, err, sizeof(err)) == -1) {
+		snprintf(text, sizeof(text),
+		    "couldn't get a valid socket path: %s", err);
+		parent_init_failed(text);
+	}
+	/* What clients are told: without 3.x only that there is none. */
+	for (i = 0; i < c->nlisteners && path == NULL; i++)
+		if (c->listeners[i].proto == MSG_PROTO_3)
+			path = c->listeners[i].sock.path;
+	if (path == NULL)
+		path = flags_socket_path(&penv->flags, err, sizeof(err));
+	strlcpy(penv->path, path, sizeof(penv->path));
+}
+
 static void
 parent_log(void)
 {
 	const char	*name;
 
-	penv->level = flags_log_level(&penv->flags,
-	    getenv("CC_PROXY_LOG_LEVEL"), &name, &penv->console);
+	parent_level(&name);
 	log_init_sink(logsink_write,
 	    penv->level == -1 ? LOGL_WARN : (enum log_level)penv->level);
 	if (logsink_init(penv->pod) == -1)
@@ -218,37 +292,84 @@ parent_nofile(void)
 	penv->nofile = rl.rlim_cur;
 }
 
-static void
-parent_listen(int client_fds[MSG_PROTO_MAX], int *control_fd)
+/* Returns the control socket, or -1. */
+static int
+parent_listen(void)
 {
 	char	 err[512];
-	int	 i, n;
+	size_t	 i;
 
-	if (listen_clients(penv->paths, client_fds, penv->created, err,
-	    sizeof(err)) == -1)
+	if (listen_clients(&penv->conf, penv->listeners, &penv->nlisteners,
+	    err, sizeof(err)) == -1)
 		parent_init_failed(err);
-	for (i = 0; i < MSG_PROTO_MAX; i++)
-		if (penv->created[i])
-			log_info("listening on %s", penv->paths[i]);
+	for (i = 0; i < penv->nlisteners; i++)
+		if (penv->listeners[i].path != NULL)
+			log_info("listening on %s", penv->listeners[i].path);
+	return (parent_control());
+}
 
-	*control_fd = -1;
-	if (penv->flags.fl_control_path[0] != '\0')
-		n = snprintf(penv->ctlpath, sizeof(penv->ctlpath), "%s",
-		    penv->flags.fl_control_path);
-	else if (!penv->pod && penv->created[MSG_PROTO_3])
-		n = snprintf(penv->ctlpath, sizeof(penv->ctlpath), "%s.ctl",
-		    penv->path);
-	else
-		return;
-	if (n > MSG_SUN_MAX)
+static int
+parent_control(void)
+{
+	struct conf_socket	 sock = penv->conf.ctlsock;
+	char			 err[512];
+	size_t			 i;
+	int			 fd = -1;
+
+	if (penv->conf.control == CONF_CONTROL_NONE)
+		return (-1);
+	if (penv->conf.control == CONF_CONTROL_DEFAULT) {
+		/* Beside one that we made, for 3.x if there is one. */
+		for (i = 0; i < penv->nlisteners &&
+		    penv->listeners[i].proto != MSG_PROTO_3; i++)
+			;
+		if (i == penv->nlisteners)
+			i = 0;
+		if (penv->listeners[i].path == NULL)
+			return (-1);
+		snprintf(sock.path, sizeof(sock.path), "%s.ctl",
+		    penv->listeners[i].path);
+		sock.mode = 0600;
+		sock.uid = sock.gid = CONF_ID_NONE;
+	}
+	if (strlen(sock.path) > MSG_SUN_MAX)
 		snprintf(err, sizeof(err), "path too long (max %d)",
 		    MSG_SUN_MAX);
 	else
-		*control_fd = listen_control(penv->ctlpath, err, sizeof(err));
-	if (*control_fd == -1) {
-		log_warnx("no control socket %s: %s", penv->ctlpath, err);
-		penv->ctlpath[0] = '\0';
+		fd = listen_control(&sock, err, sizeof(err));
+	if (fd == -1)
+		log_warnx("no control socket %s: %s", sock.path, err);
+	else
+		strlcpy(penv->ctlpath, sock.path, sizeof(penv->ctlpath));
+	return (fd);
+}
+
+/* What the frontend, sandboxed, works with. */
+static void
+parent_send(int control_fd)
+{
+	const struct policy	*p = &penv->conf.policy;
+	struct imsgev		*iev = &penv->frontend.iev;
+	struct listener		*l;
+	size_t			 i;
+
+	for (i = 0; i < p->nrules; i++)
+		imsgev_send(iev, MSG_SETUP_RULE, -1,
+		    msg_rule_encode(&p->rules[i]));
+	imsgev_send(iev, MSG_SETUP_POLICY, -1,
+	    msg_u32u8_encode((uint32_t)p->nrules, p->attach_owner));
+	for (i = 0; i < penv->nlisteners; i++) {
+		l = &penv->listeners[i];
+		registrant_listener(l->fd, l->proto);
+		imsgev_send(iev, MSG_SETUP_LISTEN, l->fd,
+		    msg_u8_encode(l->proto == MSG_PROTO_1 ?
+		    MSG_LISTEN_CLIENT1 : MSG_LISTEN_CLIENT));
+		l->fd = -1;
 	}
+	if (control_fd != -1)
+		imsgev_send(iev, MSG_SETUP_LISTEN, control_fd,
+		    msg_u8_encode(MSG_LISTEN_CONTROL));
+	imsgev_signal(iev, MSG_SETUP_START);
 }
 
 /* Started while we still have all rights; waited for. */
@@ -271,6 +392,10 @@ parent_frontend(void)
 	memset(&conf, 0, sizeof(conf));
 	conf.pod = penv->pod;
 	conf.level = penv->level;
+	conf.limits.clients = penv->conf.limits[CONF_CLIENTS];
+	conf.limits.clients_uid = penv->conf.limits[CONF_CLIENTS_UID];
+	conf.limits.clients_vm = penv->conf.limits[CONF_CLIENTS_VM];
+	conf.limits.tokens_vm = penv->conf.limits[CONF_TOKENS_VM];
 	strlcpy(conf.path, penv->path, sizeof(conf.path));
 	imsgev_send(&ch->iev, MSG_SETUP_CONF, -1, msg_conf_encode(&conf));
 	evtimer_set(&stop_timer, parent_stop_timeout, NULL);
@@ -303,7 +428,7 @@ parent_ready(struct imsgev *iev, struct ibuf *b, int *fd)
 static void
 parent_ksm(void)
 {
-	const uint32_t	*t = penv->flags.fl_timeout;
+	const uint32_t	*t = penv->conf.timeouts;
 	struct ksm_times times;
 	char		 err[256], line[300];
 
@@ -316,17 +441,20 @@ parent_ksm(void)
 	times.standard.tv_usec = (t[FLT_KSM_STANDARD] % 1000) * 1000;
 	times.slow.tv_sec = t[FLT_KSM_SLOW] / 1000;
 	times.slow.tv_usec = (t[FLT_KSM_SLOW] % 1000) * 1000;
-	if (ksm_init(penv->flags.fl_ksm, &times, err, sizeof(err)) == -1) {
+	if (ksm_init(penv->conf.ksm, &times, err, sizeof(err)) == -1) {
 		snprintf(line, sizeof(line), "KSM setup failed: %s", err);
 		logsink_raw(line);
 	}
 }
 
-/* Where KSM has nothing to restore the signals kill, as they always did. */
+/*
+ * Where KSM has nothing to restore and nobody is to be told, the signals
+ * kill, as they always did.
+ */
 static void
 parent_signals(void)
 {
-	if (!ksm_handles_signals())
+	if (!ksm_handles_signals() && !notify_active())
 		return;
 	signal_set(&term_ev, SIGTERM, parent_signal, NULL);
 	signal_set(&int_ev, SIGINT, parent_signal, NULL);
@@ -349,11 +477,9 @@ parent_vm_open(struct imsgev *iev, struct ibuf *b, int *fd)
 	struct msg_vm_open	 open;
 
 	(void)iev;
-	(void)fd;
 	if (msg_vm_open_decode(b, &open) == -1)
 		return (-1);
-	engines_open(&open);
-	return (0);
+	return (engines_open(&open, *fd));
 }
 
 static int
@@ -387,23 +513,31 @@ parent_vm_kill(struct imsgev *iev, struct ibuf *b, int *fd)
 static int
 parent_unlisten(struct imsgev *iev, struct ibuf *b, int *fd)
 {
-	int	 i;
+	size_t	 i;
 
 	(void)iev;
 	(void)b;
 	(void)fd;
-	for (i = 0; i < MSG_PROTO_MAX; i++) {
-		if (penv->created[i])
-			unlink(penv->paths[i]);
-		penv->created[i] = 0;
+	for (i = 0; i < penv->nlisteners; i++) {
+		if (penv->listeners[i].path != NULL)
+			unlink(penv->listeners[i].path);
+		penv->listeners[i].path = NULL;
 	}
 	return (0);
+}
+
+void
+parent_status(void)
+{
+	if (notify_active())
+		notify_status("virtual machines: %d", engines_alive());
 }
 
 /* Pod mode ends when its VM was unregistered and every VM is lost. */
 void
 parent_check_done(void)
 {
+	parent_status();
 	if (penv->stopping && !penv->frontend.running &&
 	    engines_running() == 0)
 		event_loopexit(NULL);
@@ -434,6 +568,7 @@ parent_stop(int status)
 		return;
 	penv->stopping = 1;
 	penv->status = status;
+	notify_stopping();
 	engines_stop();
 	if (penv->frontend.running)
 		child_stop(&penv->frontend);

@@ -10,17 +10,19 @@
 #ifndef CCP_PARENT_H
 #define CCP_PARENT_H
 
+#include <sys/types.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 
 #include <event.h>
 
+#include "conf.h"
 #include "flags.h"
 #include "imsgev.h"
 #include "logsink.h"
 #include "msg.h"
 #include "spawn.h"
 
-#define PARENT_ENGINES_MAX	4096	/* VMs */
 #define PARENT_STARTS_MAX	16	/* engines being started at a time */
 #define PARENT_STARTS_RATE	200	/* engine starts a second */
 #define PARENT_READY_TIME	10	/* seconds a child has to get ready */
@@ -41,6 +43,13 @@ struct child {
 	void			(*exited)(struct child *, int how, int status);
 };
 
+/* A socket that clients come to. */
+struct listener {
+	int			 fd;		/* -1: the frontend has it */
+	int			 proto;		/* enum msg_proto */
+	const char		*path;		/* NULL: it was passed to us */
+};
+
 struct ids {
 	uid_t			 uid;
 	gid_t			 gid;
@@ -48,14 +57,15 @@ struct ids {
 
 struct parent_env {
 	struct flags		 flags;
+	struct conf		 conf;		/* flags included */
 	int			 is_root;
 	int			 pod;
 	int			 level;
 	int			 console;	/* wanted at level debug */
 	char			 path[MSG_PATH_MAX + 1];
 	char			 ctlpath[MSG_PATH_MAX + 1];	/* "": none */
-	const char		*paths[MSG_PROTO_MAX];
-	int			 created[MSG_PROTO_MAX];	/* by us */
+	struct listener		 listeners[CONF_LISTENERS_MAX];
+	size_t			 nlisteners;
 	struct ids		 frontend_ids, engine_ids;
 	int			 rootfd;	/* engines' empty root */
 	uint64_t		 nofile;
@@ -70,6 +80,8 @@ extern struct parent_env	*penv;
 /* parent.c */
 void	 parent_stop(int status);
 void	 parent_check_done(void);
+/* Tell the service manager how many VMs there are. */
+void	 parent_status(void);
 
 /* child.c: what all children have in common */
 /*
@@ -87,26 +99,51 @@ void	 child_stop(struct child *);
 
 /* listen.c */
 /*
- * The listeners for both protocols, made at the paths ("": none) or passed
- * by systemd; -1 in fds: there is none.  0, or -1 with the reason in err.
+ * The listeners of the configuration, or instead those that systemd passes.
+ * 0; or -1 with the reason in err: the first *n may be there.
  */
-int	 listen_clients(const char *const paths[MSG_PROTO_MAX],
-	    int fds[MSG_PROTO_MAX], int created[MSG_PROTO_MAX], char *err,
+int	 listen_clients(const struct conf *,
+	    struct listener [CONF_LISTENERS_MAX], size_t *n, char *err,
 	    size_t);
 /* Returns the listener, or -1 with the reason in err. */
-int	 listen_control(const char *path, char *err, size_t);
+int	 listen_control(const struct conf_socket *, char *err, size_t);
 
 /* vmopen.c */
 /*
- * Begin to connect to a VM's socket: absolute, a socket, no magic links.
- * Returns a non-blocking close-on-exec descriptor, or -1 [errno]; EAGAIN:
- * its backlog is full, try again.
+ * The directories that VMs' sockets may be in; none: they may be anywhere.
+ * Each is opened now, or if it is not there yet, when it is first needed.
  */
-int	 vmopen_connect(const char *path);
+void	 vmopen_load(const struct conf_vmdirs *);
+/*
+ * Begin to connect to a VM's socket: absolute, a socket, no magic links, and
+ * what its directory demands.  Returns a non-blocking close-on-exec
+ * descriptor, or -1 [errno]; EAGAIN: its backlog is full, try again.  *why
+ * is NULL, or with EACCES why it is refused.
+ */
+int	 vmopen_connect(const char *path, const char **why);
+
+/* registrant.c */
+/* A listener of clients that the frontend is to have; call it before. */
+void	 registrant_listener(int fd, int proto);
+/*
+ * Who is at the other end of a client's connection of that protocol.  0, or
+ * -1: it is none.  fd stays the caller's; nothing is read from it.
+ */
+int	 registrant_cred(int fd, int proto, struct ucred *);
+/* A line in the log about one, as far as there are not too many. */
+void	 registrant_log(const char *, ...)
+	    __attribute__((__format__(printf, 1, 2)));
+/* The line that it may not register id; path: NULL, or which one, and why. */
+void	 registrant_denied(const struct ucred *, const char *id,
+	    const char *path, const char *why);
 
 /* engines.c */
 void	 engines_init(void);
-void	 engines_open(const struct msg_vm_open *);
+/*
+ * The frontend asks for a VM on behalf of the client whose connection is fd,
+ * which stays the caller's.  Refusals are answered; -1: the frontend lies.
+ */
+int	 engines_open(const struct msg_vm_open *, int fd);
 int	 engines_alive(void);	/* engines whose VM is not lost */
 int	 engines_running(void);	/* engine processes */
 void	 engines_stop(void);

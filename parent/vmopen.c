@@ -2,8 +2,9 @@
 
 /*
  * cc-proxy parent: connecting to the socket of a VM.  The path is a
- * client's: it is resolved once, must be a socket, and is connected through
- * the descriptor, so that nothing can be swapped in between.
+ * client's: it is resolved once, must be a socket in one of the directories
+ * for them, if there are any, and is connected through the descriptor, so
+ * that nothing can be swapped in between.
  */
 
 #include <sys/types.h>
@@ -17,36 +18,176 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "parent.h"
 
+struct vmdir {
+	char		*path;
+	int		 fd;		/* -1: was not there yet */
+	uid_t		 owners[CONF_OWNERS_MAX];
+	size_t		 nowners;
+};
+
+static struct vmdir	*vmdirs;
+static size_t		 nvmdirs;
+
+static void	vmdir_open(struct vmdir *);
+static struct vmdir *vmdir_find(const char *, const char **);
+static int	vmopen_path(const char *, struct vmdir **, const char **);
+static int	vmopen_check(int, const struct vmdir *, const char **);
+
+void
+vmopen_load(const struct conf_vmdirs *conf)
+{
+	const struct conf_vmdir	*c;
+	struct vmdir		*d;
+
+	for (; nvmdirs > 0; nvmdirs--) {
+		d = &vmdirs[nvmdirs - 1];
+		if (d->fd != -1)
+			close(d->fd);
+		free(d->path);
+	}
+	TAILQ_FOREACH(c, conf, entry) {
+		d = reallocarray(vmdirs, nvmdirs + 1, sizeof(*d));
+		if (d == NULL)
+			fatal("%s", __func__);
+		vmdirs = d;
+		d = &vmdirs[nvmdirs++];
+		if ((d->path = strdup(c->path)) == NULL)
+			fatal("%s", __func__);
+		memcpy(d->owners, c->owners, sizeof(d->owners));
+		d->nowners = c->nowners;
+		vmdir_open(d);
+		if (d->fd == -1)
+			log_warn("vm directory %s", d->path);
+	}
+}
+
+/* The administrator's path: its links are followed. */
+static void
+vmdir_open(struct vmdir *d)
+{
+	struct open_how	 how;
+
+	memset(&how, 0, sizeof(how));
+	how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+	how.resolve = RESOLVE_NO_MAGICLINKS;
+	d->fd = (int)syscall(SYS_openat2, AT_FDCWD, d->path, &how,
+	    sizeof(how));
+}
+
+/*
+ * The directory with most components that has path in it, the later one of
+ * two that are the same, and where in path what is relative to it begins.
+ */
+static struct vmdir *
+vmdir_find(const char *path, const char **rest)
+{
+	struct guestdir	 gd;
+	struct vmdir	*found = NULL;
+	const char	*p;
+	size_t		 i;
+	int		 best = -1, n;
+
+	memset(&gd, 0, sizeof(gd));
+	for (i = 0; i < nvmdirs; i++) {
+		gd.gd_path = vmdirs[i].path;
+		gd.gd_len = strlen(vmdirs[i].path);
+		if ((n = guestdir_depth(&gd, path, &p)) == -1 || n < best)
+			continue;
+		best = n;
+		found = &vmdirs[i];
+		*rest = p;
+	}
+	return (found);
+}
+
+/* A descriptor that only names what is there, or -1 [errno]. */
+static int
+vmopen_path(const char *path, struct vmdir **dir, const char **why)
+{
+	struct open_how	 how;
+	const char	*rest;
+	int		 at = AT_FDCWD, fd;
+
+	memset(&how, 0, sizeof(how));
+	how.flags = O_PATH | O_CLOEXEC;
+	how.resolve = RESOLVE_NO_MAGICLINKS;
+	*dir = NULL;
+	if (nvmdirs > 0) {
+		if (!guestdir_path_ok(path, strlen(path)) ||
+		    (*dir = vmdir_find(path, &rest)) == NULL) {
+			*why = "in no vm directory";
+			errno = EACCES;
+			return (-1);
+		}
+		if ((*dir)->fd == -1)
+			vmdir_open(*dir);
+		if ((*dir)->fd == -1)
+			return (-1);
+		at = (*dir)->fd;
+		path = rest;
+		how.resolve |= RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+	}
+	fd = (int)syscall(SYS_openat2, at, path, &how, sizeof(how));
+	if (fd == -1 && *dir != NULL && (errno == ELOOP || errno == EXDEV)) {
+		*why = "a link leads there";
+		errno = EACCES;
+	}
+	return (fd);
+}
+
+/*
+ * Is it a socket that may be connected to?  A second name would make the
+ * directory it is in say nothing about who put it there.
+ */
+static int
+vmopen_check(int pathfd, const struct vmdir *d, const char **why)
+{
+	struct stat	 st;
+	size_t		 i;
+
+	if (fstat(pathfd, &st) == -1)
+		return (-1);
+	if (!S_ISSOCK(st.st_mode)) {
+		errno = ECONNREFUSED;
+		return (-1);
+	}
+	if (d == NULL)
+		return (0);
+	for (i = 0; i < d->nowners && d->owners[i] != st.st_uid; i++)
+		;
+	if (d->nowners > 0 && i == d->nowners)
+		*why = "the socket has another owner";
+	else if (st.st_nlink > 1)
+		*why = "the socket has another name";
+	else
+		return (0);
+	errno = EACCES;
+	return (-1);
+}
+
 int
-vmopen_connect(const char *path)
+vmopen_connect(const char *path, const char **why)
 {
 	struct sockaddr_un	 sun;
-	struct open_how		 how;
-	struct stat		 st;
+	struct vmdir		*dir;
 	int			 fd, pathfd, save;
 
 	fd = -1;
+	*why = NULL;
 	if (path[0] != '/') {
 		errno = EINVAL;
 		return (-1);
 	}
-	memset(&how, 0, sizeof(how));
-	how.flags = O_PATH | O_CLOEXEC;
-	how.resolve = RESOLVE_NO_MAGICLINKS;
-	pathfd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
-	if (pathfd == -1)
+	if ((pathfd = vmopen_path(path, &dir, why)) == -1)
 		return (-1);
-	if (fstat(pathfd, &st) == -1)
+	if (vmopen_check(pathfd, dir, why) == -1)
 		goto fail;
-	if (!S_ISSOCK(st.st_mode)) {
-		errno = ECONNREFUSED;
-		goto fail;
-	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
 		goto fail;

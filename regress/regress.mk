@@ -4,8 +4,9 @@
 
 UNIT		:= $(basename $(notdir $(wildcard regress/unit/*_test.c)))
 UNIT_BINS	:= $(addprefix $(BUILD)/regress/unit/,$(UNIT))
-PROBE_SRCS	:= $(wildcard regress/sandbox/*.c)
+PROBE_SRCS	:= $(wildcard regress/sandbox/probe*.c)
 PROBE		:= $(BUILD)/regress/sandbox/probe
+HOSTILE		:= $(BUILD)/regress/sandbox/hostile_frontend
 BENCH_SRCS	:= $(wildcard regress/bench/*.c)
 BENCH		:= $(BUILD)/regress/bench/bench
 SCRIPTS		:= $(wildcard regress/proto/*_test.py) \
@@ -29,12 +30,17 @@ $(PROBE): $(addprefix $(BUILD)/,$(PROBE_SRCS:.c=.o)) $(LIBRARIES)
 	    $(filter %.o,$^) $(BUILD)/libfrontend.a $(BUILD)/libvmengine.a \
 	    $(BUILD)/libparent.a $(BUILD)/libcommon.a $(LIBS)
 
+$(HOSTILE): $(HOSTILE).o $(BUILD)/libcommon.a
+	@echo "LD $@"
+	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LHARDEN) $(LDFLAGS) -o $@ \
+	    $(filter %.o,$^) $(BUILD)/libcommon.a $(LIBS)
+
 $(BENCH): $(addprefix $(BUILD)/,$(BENCH_SRCS:.c=.o)) $(LIBRARIES)
 	@echo "LD $@"
 	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LHARDEN) $(LDFLAGS) -o $@ \
 	    $(filter %.o,$^) $(BUILD)/libclient.a $(BUILD)/libcommon.a $(LIBS)
 
-tests: $(UNIT_BINS) $(PROBE) $(BENCH)
+tests: $(UNIT_BINS) $(PROBE) $(HOSTILE) $(BENCH)
 
 # Objects are kept: nothing is said after the count.
 .SECONDARY:
@@ -81,13 +87,22 @@ check-vm: programs root-users
 	-@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory deps-vm
 	regress/run CCP_BUILD=$(BUILD) $(VM_TESTS)
 
-fuzz:
-	@mkdir -p build/fuzz
-	set -e; for f in $(basename $(notdir $(wildcard regress/fuzz/*_fuzz.c))); \
-	do clang $(BASE) -O1 -fsanitize=fuzzer,address,undefined \
-	    -o build/fuzz/$$f regress/fuzz/$$f.c \
+# What a fuzz target needs besides common/.
+conf_fuzz_SRCS	:= $(addprefix parent/,conf.c conflex.c flags.c guestdir.c \
+		   logfmt.c printconf.c timeout.c) build/parent/parse.c
+
+FUZZERS		:= $(basename $(wildcard regress/fuzz/*_fuzz.c))
+
+fuzz: $(FUZZERS:regress/%=build/%)
+
+.PHONY: $(FUZZERS:regress/%=build/%)
+$(FUZZERS:regress/%=build/%): build/%: regress/%.c build/parent/parse.c
+	@mkdir -p $(@D)
+	@echo "LD $@"
+	$(Q)clang $(BASE) -Iparent -O1 -fsanitize=fuzzer,address,undefined \
+	    -o $@ $< $($(@F)_SRCS) \
 	    $(filter-out %sandbox.c %landlock.c %scmp.c %warmup.c %spawn.c, \
-	    $(addprefix common/,$(common_SRCS))) $(LIBS); done
+	    $(addprefix common/,$(common_SRCS))) $(LIBS)
 
 -include $(UNIT_BINS:=.d) $(addprefix $(BUILD)/,$(PROBE_SRCS:.c=.d) \
-	$(BENCH_SRCS:.c=.d))
+	$(BENCH_SRCS:.c=.d)) $(HOSTILE).d

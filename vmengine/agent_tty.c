@@ -388,8 +388,8 @@ vme_tty_away(int fd, short event, void *arg)
 		return;
 	tty.full->lossy = 1;
 	vme_vmlog(LOGL_WARN, "io", "shim of seq number %llu is away: "
-	    "dropping output beyond %d bytes",
-	    (unsigned long long)tty.full->base, VME_OUT_MAX);
+	    "dropping output beyond %u bytes",
+	    (unsigned long long)tty.full->base, env->conf.out_shim);
 	vme_tty_resume();
 }
 

@@ -178,12 +178,12 @@ vme_attach(struct vme_conn *c, int opcode, const char *p, size_t len,
 	    strcmp(req.id, env->conf.id) == 0) {
 		peer_log(LOGL_INFO, c->client, "AttachVM(containerId=%s)",
 		    req.id);
-		if (req.nstreams <= 0)
+		/* One that came with a token may not be allowed to. */
+		if (req.nstreams <= 0 && c->attached)
 			vme_attached(c, opcode);
-		else {
-			if (vme_conn_hold(c, opcode, p, len) == 0)
-				vme_ask_mint(c, (uint32_t)req.nstreams);
-		}
+		else if (vme_conn_hold(c, opcode, p, len) == 0)
+			vme_ask_mint(c, req.nstreams <= 0 ? 0 :
+			    (uint32_t)req.nstreams);
 	} else if (strlen(req.id) > MSG_ID_MAX)
 		vme_conn_fail(c, opcode, "unknown containerID: %s", req.id);
 	else if (vme_conn_hold(c, opcode, p, len) == 0)
@@ -265,7 +265,9 @@ vme_command_answer(struct vme_conn *c, enum msg_answer answer)
 			peer_log(LOGL_INFO, c->client, "UnregisterVM()");
 			c->attached = 0;
 			vme_conn_reply(c, c->opcode, NULL, 0);
-		} else
+		} else if (answer == MSG_ANSWER_DENIED)
+			vme_conn_fail(c, c->opcode, POLICY_DENIED);
+		else
 			vme_conn_fail(c, c->opcode, "unknown containerID: %s",
 			    req.id);
 		break;
@@ -282,6 +284,8 @@ vme_command_answer(struct vme_conn *c, enum msg_answer answer)
 			vme_attached(c, c->opcode);
 		else if (answer == MSG_ANSWER_REFUSED)
 			vme_conn_fail(c, c->opcode, "no more I/O tokens");
+		else if (answer == MSG_ANSWER_DENIED)
+			vme_conn_fail(c, c->opcode, POLICY_DENIED);
 		else if (answer == MSG_ANSWER_FOREIGN)
 			vme_conn_fail(c, c->opcode, "%s: this connection "
 			    "belongs to another VM: use a new one", req.id);

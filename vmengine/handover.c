@@ -212,12 +212,12 @@ vme_ask(struct vme_conn *c, uint32_t type, const char *what)
 		    msg_u32str_encode((uint32_t)c->connid, what));
 }
 
-/* n is at most REQ_STREAMS_MAX. */
+/* May it attach, and n tokens, at most REQ_STREAMS_MAX. */
 void
 vme_ask_mint(struct vme_conn *c, uint32_t n)
 {
 	free(c->tokens);
-	c->tokens = vme_malloc((size_t)n * TOKEN_SIZE);
+	c->tokens = vme_malloc(((size_t)n + 1) * TOKEN_SIZE);
 	c->ntokens = 0;
 	c->wanted = n;
 	vme_conn_wait(c, VME_WAIT_ASK, 0);

@@ -200,7 +200,7 @@ vme_conn_flush(struct vme_conn *c)
 		vme_conn_close(c);
 		return;
 	}
-	if (c->outlen <= VME_OUT_MAX / 2)
+	if (c->outlen <= env->conf.out_shim / 2)
 		vme_tty_resume();
 	if (c->wait == VME_IDLE && (c->in != NULL || c->eof) &&
 	    c->replylen <= VME_REPLY_MAX)

@@ -288,24 +288,25 @@ vme_session_room(struct vme_session *s, size_t run, size_t len)
 
 	if (env->state == VME_LOST)
 		return (1);	/* the last bytes: see vme_tty_drain() */
-	full = env->outbytes > VME_OUT_TOTAL;
+	full = env->outbytes > env->conf.out_vm;
 	if (s->conn != NULL) {
 		queued = s->conn->outlen;
-		if (queued == 0 && (run == 0 || !full))
+		if (queued == 0 && run == 0)
 			return (1);
 	} else if (s->claimed && !s->lossy)
 		queued = s->awaylen;
 	else
 		return (1);
-	return (!full && (queued == 0 || queued + run + len <= VME_OUT_MAX));
+	return (!full && (queued + run == 0 ||
+	    queued + run + len <= env->conf.out_shim));
 }
 
 int
 vme_session_lossy(const struct vme_session *s, size_t len)
 {
 	return (s->conn == NULL && s->lossy &&
-	    (s->awaylen + len > VME_OUT_MAX ||
-	    env->outbytes > VME_OUT_TOTAL));
+	    (s->awaylen + len > env->conf.out_shim ||
+	    env->outbytes > env->conf.out_vm));
 }
 
 /* Whole frames for the session's shim, present or not. */

@@ -27,8 +27,6 @@
 #include "peer.h"
 #include "request.h"
 
-#define VME_OUT_MAX	(256 * 1024)	/* stream bytes queued for one shim */
-#define VME_OUT_TOTAL	(64 * 1024 * 1024)	/* ditto for all of them */
 #define VME_REPLY_MAX	(16 * 1024)	/* unread replies of a client */
 #define VME_REPLY_TOTAL	(64 * 1024 * 1024)	/* queued for all clients */
 #define VME_AWAY_TIME	10000	/* ms the VM's output waits for a shim that

@@ -874,13 +874,16 @@ class Daemon:
 		if level is not None:
 			self.argv += ["-log", level]
 		self.argv += ["-libexec", BUILD]
+		if "-f" not in args:	# not the host's own
+			self.argv += ["-f", ""]
 		if ksm is not None:
 			self.argv += ["-ksm", ksm]
 		for name, value in (timeouts or {}).items():
 			self.argv += ["-timeout", "%s=%s" % (name, value)]
 		self.argv += list(args)
 		self.env = {k: v for k, v in os.environ.items()
-		    if not k.startswith("LISTEN_") and
+		    if not k.startswith(("LISTEN_", "NOTIFY_",
+		    "WATCHDOG_")) and
 		    k != "CC_PROXY_LOG_LEVEL"}
 		self.env.update(env or {})
 		self.pass_fds = pass_fds

@@ -204,8 +204,8 @@ def pod_end():
 			vm.unregister()
 			vm.agent.tty(s.base, b"still")
 			equal(s.stdout(), b"still", "output")
-			check(not os.path.exists(d.path), "socket not "
-			    "unlinked")
+			wait_for(lambda: not os.path.exists(d.path),
+			    "the socket's file to go")
 			check(d.running(), "ended before the loss")
 			vm.agent.hang_up("ctl")
 			s.expect_closed()

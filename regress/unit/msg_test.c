@@ -40,6 +40,10 @@ conf_make(int full)
 
 	m.pod = full;
 	m.level = full ? 15 : 0;
+	m.limits.clients = full ? 2 : 1;
+	m.limits.clients_uid = full ? 3 : 1;
+	m.limits.clients_vm = full ? 4 : 1;
+	m.limits.tokens_vm = full ? UINT32_MAX : 1;
 	fill(m.path, full ? MSG_PATH_MAX : 0);
 	return (msg_conf_encode(&m));
 }
@@ -53,14 +57,36 @@ conf_redo(struct ibuf *b)
 }
 
 static struct ibuf *
+rule_make(int full)
+{
+	struct policy_rule	 r;
+
+	memset(&r, 0, sizeof(r));
+	r.ops = POLICY_REGISTER;
+	if (full) {
+		r.allow = r.has_uid = r.has_gid = 1;
+		r.ops = POLICY_ALL;
+		r.uid = UINT32_MAX;
+		r.gid = 0x01020304;
+	}
+	return (msg_rule_encode(&r));
+}
+
+static struct ibuf *
+rule_redo(struct ibuf *b)
+{
+	struct policy_rule	 r;
+
+	return (msg_rule_decode(b, &r) == -1 ? NULL : msg_rule_encode(&r));
+}
+
+static struct ibuf *
 vm_open_make(int full)
 {
 	static struct msg_vm_open	 m;
 
 	m.vmid = full ? UINT32_MAX : 0;
-	m.uid = full ? UINT32_MAX : 0;
-	m.gid = full ? 0x01020304 : 0;
-	m.pid = full ? 0x80000000 : 0;
+	m.proto = full ? MSG_PROTO_MAX - 1 : 0;
 	fill(m.id, full ? MSG_ID_MAX : 0);
 	fill(m.ctl, full ? MSG_SUN_MAX : 0);
 	fill(m.io, full ? MSG_SUN_MAX : 0);
@@ -104,9 +130,12 @@ vm_conf_make(int full)
 	static struct msg_vm_conf	 m;
 
 	memset(&m, 0, sizeof(m));
+	m.out_shim = m.out_vm = 1;
 	if (full) {
 		m.vmid = UINT32_MAX;
 		m.level = 15;
+		m.out_shim = 7;
+		m.out_vm = UINT32_MAX;
 		m.proto = MSG_PROTO_MAX - 1;
 		m.guest = MSG_GUEST_MAX - 1;
 		m.timeouts.shim = 1;
@@ -371,6 +400,8 @@ static const struct codec	 codecs[] = {
 	{ MSG_SETUP_CONF, 0, conf_make, conf_redo },
 	{ MSG_SETUP_LISTEN, 0, u8_make, u8_redo },
 	{ MSG_SETUP_READY, 0, u32_make, u32_redo },
+	{ MSG_SETUP_RULE, 0, rule_make, rule_redo },
+	{ MSG_SETUP_POLICY, 0, u32u8_make, u32u8_redo },
 	{ MSG_VM_OPEN, 0, vm_open_make, vm_open_redo },
 	{ MSG_VM_OPENED, 0, u32u32_make, u32u32_redo },
 	{ MSG_VM_FAILED, 0, vm_failed_make, vm_failed_redo },

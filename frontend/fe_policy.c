@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * ccp-frontend: who may do what.  The rules are the parent's, uid and gid of
+ * a client what the kernel said when it was accepted.  Registrations are
+ * decided by the parent once more, which trusts nothing that comes from here.
+ */
+
+#include <string.h>
+
+#include "frontend.h"
+
+/* One more rule of the policy that is to come. */
+int
+fe_rule(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	struct policy_rule	 rule;
+
+	(void)iev;
+	(void)fd;
+	if (msg_rule_decode(b, &rule) == -1 ||
+	    policy_add(&fenv->next_policy, &rule) == -1)
+		return (-1);
+	return (0);
+}
+
+/* That were all: they count from now on. */
+int
+fe_policy(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	uint32_t	 nrules;
+	int		 attach_owner;
+
+	(void)iev;
+	(void)fd;
+	if (msg_u32u8_decode(b, &nrules, &attach_owner, 2) == -1 ||
+	    nrules != fenv->next_policy.nrules)
+		return (-1);
+	policy_clear(&fenv->policy);
+	fenv->policy = fenv->next_policy;
+	fenv->policy.attach_owner = attach_owner;
+	memset(&fenv->next_policy, 0, sizeof(fenv->next_policy));
+	fenv->has_policy = 1;
+	return (0);
+}
+
+int
+fe_allowed(const struct fe_conn *c, unsigned int op, const struct fe_vm *vm)
+{
+	if (vm == NULL)
+		return (policy_allows(&fenv->policy, op, c->uid, c->gid));
+	return (policy_allows_vm(&fenv->policy, op, c->uid, c->gid, vm->uid));
+}
+
+int
+fe_may(const struct fe_conn *c, unsigned int op, const char *id,
+    const struct fe_vm *vm)
+{
+	if (fe_allowed(c, op, vm))
+		return (1);
+	peer_log(LOGL_WARN, c->client,
+	    POLICY_DENIED ": %s %.*s, uid %u, gid %u, pid %u",
+	    policy_op_name(op), MSG_ID_MAX, id, c->uid, c->gid, c->pid);
+	return (0);
+}
