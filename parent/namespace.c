@@ -18,18 +18,23 @@
 #include "log.h"
 #include "namespace.h"
 
+#define NAMESPACE_HOST_NET	"/proc/sys/net/core/dev_weight"
+
 static int	 namespace_is_ours(void);
 
 void
 namespace_enter(void)
 {
+	int	 save;
+
 	if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) == 0)
 		return;
-	if (errno == EPERM && namespace_is_ours()) {
+	save = errno;
+	if (save == EPERM && namespace_is_ours()) {
 		log_debug("namespaces: those of the service manager");
 		return;
 	}
-	errno = EPERM;
+	errno = save;
 	fatal("unshare");
 }
 
@@ -49,7 +54,7 @@ namespace_net_empty(const char *text)
 	return (n >= 2);
 }
 
-/* The kernel's include/linux/proc_ns.h: they have had these numbers always. */
+/* Linux's include/linux/proc_ns.h: they have had these numbers always. */
 int
 namespace_initial(const char *link)
 {
@@ -58,8 +63,9 @@ namespace_initial(const char *link)
 }
 
 /*
- * Nothing tells who else is in a namespace.  That there is no network to be
- * reached is what counts; the other two must at least not be the host's.
+ * Nothing tells who else is in a namespace; but none may be the host's, and
+ * there must be no network to be reached.  That of the host had no number
+ * of its own for long, but has settings that no other has.
  */
 static int
 namespace_is_ours(void)
@@ -79,6 +85,8 @@ namespace_is_ours(void)
 		if (namespace_initial(buf))
 			return (0);
 	}
+	if (access(NAMESPACE_HOST_NET, F_OK) == 0 || errno != ENOENT)
+		return (0);
 	if ((fd = open("/proc/self/net/dev", O_RDONLY | O_CLOEXEC)) == -1)
 		return (0);
 	n = read(fd, buf, sizeof(buf) - 1);
