@@ -79,7 +79,7 @@ class State:
 	"""Descriptors and memory of the processes that stay."""
 
 	def __init__(self, d):
-		self.fds = {p: fd_count(p) for p in d.processes()}
+		self.fds = fd_counts(d)
 		self.rss = {p: anonymous(p) for p in self.fds}
 		self.names = {p: status(p)["Name"] for p in self.fds}
 
@@ -87,15 +87,14 @@ class State:
 def same_fds(d, before):
 	def same():
 		try:
-			return {p: fd_count(p) for p in d.processes()} == \
-			    before.fds
+			return fd_counts(d) == before.fds
 		except OSError:
 			return False
 	try:
 		wait_for(same, "descriptors")
 	except Fail:
 		raise Fail("descriptors: %s before, %s after" % (before.fds,
-		    {p: fd_count(p) for p in d.processes()}))
+		    fd_counts(d)))
 
 
 def same_memory(d, before):
@@ -132,7 +131,7 @@ def settle(d):
 	seen = [None]
 
 	def still():
-		now = {p: fd_count(p) for p in d.processes()}
+		now = fd_counts(d)
 		same, seen[0] = now == seen[0], now
 		return same
 	wait_for(still, "steady number of descriptors")

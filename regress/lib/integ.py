@@ -317,7 +317,7 @@ def private_memory(pid):
 
 
 def fd_types(pid):
-	"""{number: kind} of a process's descriptors."""
+	"""{number: kind} of a process's descriptors; {} if it has gone."""
 	out = {}
 	try:
 		for n in os.listdir("/proc/%d/fd" % pid):
@@ -328,6 +328,8 @@ def fd_types(pid):
 			t = re.sub(r":\[\d+\]$", "", t)
 			m = re.match(r"anon_inode:\[?(\w+)\]?$", t)
 			out[int(n)] = m.group(1) if m else t
+	except FileNotFoundError:
+		return {}
 	except PermissionError:
 		raise Skip("descriptors can be seen by root only")
 	return out
@@ -335,6 +337,12 @@ def fd_types(pid):
 
 def fd_count(pid):
 	return len(fd_types(pid))
+
+
+def fd_counts(d):
+	"""{pid: number of descriptors} of the daemon's processes."""
+	counts = {p: fd_count(p) for p in d.processes()}
+	return {p: n for p, n in counts.items() if n > 0}
 
 
 def child(d, word):
