@@ -41,11 +41,13 @@ static const struct sbx_rule layers_rules[] = {
 	ALLOW("mkdirat"), ALLOW("mknodat"), ALLOW("unlinkat"),
 	ALLOW("truncate"), ALLOW("execve"), ALLOW("unshare"),
 	ALLOW("setrlimit"), ALLOW("process_vm_readv"), ALLOW("prctl"),
+	ALLOW("fchdir"), ALLOW("execveat"),
 	{ NULL, SBX_ALLOW, 0, 0, { SBX_CMP_NONE } }
 };
 
 static int	 layers_tcp = -1;	/* unbound sockets from before */
 static int	 layers_unix = -1;
+static int	 layers_dir = -1;	/* the host's root, kept open */
 static struct sockaddr_un	 layers_abstract;
 static socklen_t		 layers_abstract_len;
 
@@ -66,6 +68,9 @@ static int	 not_dumpable(void);
 static int	 dies_with_parent(void);
 static int	 bind_tcp(void);
 static int	 send_abstract(void);
+static int	 escape_by_descriptor(void);
+static int	 make_directory_by_descriptor(void);
+static int	 run_program_by_descriptor(void);
 
 /* A datagram socket with an abstract name, in the probe itself. */
 int
@@ -106,7 +111,23 @@ probe_enter_layers(int is_root)
 	sbx_start(-1);
 	layers_tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	layers_unix = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	layers_dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return (sbx_enter(&conf));
+}
+
+int
+probe_connect_abstract(int fd)
+{
+	return (connect(fd, (const struct sockaddr *)&layers_abstract,
+	    layers_abstract_len));
+}
+
+int
+probe_send_abstract(int fd)
+{
+	return (sendto(fd, "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL,
+	    (const struct sockaddr *)&layers_abstract,
+	    layers_abstract_len) == 1 ? 0 : -1);
 }
 
 static int
@@ -245,9 +266,35 @@ bind_tcp(void)
 static int
 send_abstract(void)
 {
-	return (sendto(layers_unix, "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL,
-	    (const struct sockaddr *)&layers_abstract,
-	    layers_abstract_len) == 1 ? 0 : -1);
+	return (probe_send_abstract(layers_unix));
+}
+
+/* Back to the host's root, had somebody left a descriptor of it. */
+static int
+escape_by_descriptor(void)
+{
+	return (fchdir(layers_dir) == -1 ? -1 : chroot("."));
+}
+
+static int
+make_directory_by_descriptor(void)
+{
+	char	 path[64];
+
+	(void)snprintf(path, sizeof(path), "tmp/cc-proxy-probe-%d",
+	    (int)getpid());
+	if (mkdirat(layers_dir, path, 0700) == -1)
+		return (-1);
+	return (unlinkat(layers_dir, path, AT_REMOVEDIR));
+}
+
+static int
+run_program_by_descriptor(void)
+{
+	char	 name[] = "true", *argv[] = { name, NULL };
+
+	return ((int)syscall(SYS_execveat, layers_dir, "bin/true", argv,
+	    argv + 1, 0));
 }
 
 const struct probe_line probe_layers[] = {
@@ -275,5 +322,10 @@ const struct probe_line probe_layers[] = {
 	FN(EACCES, bind_tcp, P_ROOT | P_USER | P_LANDNET),
 	FN(EPERM, signal_parent, P_ROOT | P_USER | P_LANDSCOPE),
 	FN(EPERM, send_abstract, P_ROOT | P_USER | P_LANDSCOPE),
+	/* a directory of the host that was kept by mistake */
+	FN(EPERM, escape_by_descriptor, P_ROOT | P_USER),
+	FN(EACCES, make_directory_by_descriptor, P_ROOT | P_USER |
+	    P_LANDLOCK),
+	FN(EACCES, run_program_by_descriptor, P_ROOT | P_USER | P_LANDLOCK),
 	{ NULL, 0, NULL, 0, { 0 }, 0 }
 };

@@ -43,7 +43,6 @@ static int	 connect_by_descriptor(void);
 static int	 engine_in_child(void);
 static int	 spawn_as_other(void);
 static int	 read_other_users_file(void);
-static int	 set_hostname(void);
 static int	 make_device(void);
 
 static int
@@ -172,12 +171,6 @@ make_device(void)
 	return (rv);
 }
 
-static int
-set_hostname(void)
-{
-	return ((int)syscall(SYS_sethostname, BAD, 1));
-}
-
 const struct probe_line probe_parent[] = {
 	/* what supervision needs */
 	FN(P_OK, start_program, 0),
@@ -187,68 +180,8 @@ const struct probe_line probe_parent[] = {
 	FN(P_OK, read_other_users_file, P_ROOT),
 	CALLN(P_OK, socket, "unix", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
 	CALLN(P_OK, socketpair, "unix", AF_UNIX, SOCK_STREAM, 0, BUF),
-	CALL(EBADF, fchdir, BAD),
-	CALL(EFAULT, chroot, BAD),
-	CALL(EINVAL, pidfd_open, BAD, 0),
-	CALL(EINVAL, openat2, (uintptr_t)AT_FDCWD, (uintptr_t)"/", BUF, 0),
 
 	/* refused */
-	CALLN(EAFNOSUPPORT, socket, "inet", AF_INET, SOCK_STREAM, 0),
-	CALLN(EAFNOSUPPORT, socket, "inet6", AF_INET6, SOCK_DGRAM, 0),
-	CALLN(EAFNOSUPPORT, socket, "netlink", AF_NETLINK, SOCK_RAW, 0),
-	CALLN(EAFNOSUPPORT, socket, "packet", AF_PACKET, SOCK_RAW, 0),
-	CALLN(EAFNOSUPPORT, socket, "vsock", AF_VSOCK, SOCK_STREAM, 0),
-	CALLN(EAFNOSUPPORT, socket, "high half", AF_UNIX | HIGH, SOCK_STREAM,
-	    0),
 	FN(EPERM, make_device, 0),
-
-	/* dies of it */
-	CALL(P_SIGSYS, ptrace, BAD, 1, 0, 0),
-	CALL(P_SIGSYS, process_vm_readv, 1, 0, 0, 0, 0, BAD),
-	CALL(P_SIGSYS, process_vm_writev, 1, 0, 0, 0, 0, BAD),
-	CALL(P_SIGSYS, pidfd_getfd, BAD, 0, BAD),
-	CALL(P_SIGSYS, kcmp, 0, 0, BAD, 0, 0),
-	CALL(P_SIGSYS, bpf, BAD, 0, 0),
-	CALL(P_SIGSYS, io_uring_setup, 0, 0),
-	CALL(P_SIGSYS, io_uring_enter, BAD, 0, 0, 0, 0, 0),
-	CALL(P_SIGSYS, io_uring_register, BAD, 0, 0, 0),
-	CALL(P_SIGSYS, userfaultfd, BAD),
-	CALL(P_SIGSYS, perf_event_open, 0, 0, 0, BAD, 0),
-	CALL(P_SIGSYS, keyctl, BAD, 0, 0, 0, 0),
-	CALL(P_SIGSYS, add_key, 0, 0, 0, 0, 0),
-	CALL(P_SIGSYS, request_key, 0, 0, 0, 0),
-	CALL(P_SIGSYS, kexec_load, 0, 0, 0, BAD),
-	CALL(P_SIGSYS, kexec_file_load, BAD, BAD, 0, 0, BAD),
-	CALL(P_SIGSYS, init_module, 0, 0, 0),
-	CALL(P_SIGSYS, finit_module, BAD, 0, BAD),
-	CALL(P_SIGSYS, delete_module, BAD, 0),
-	CALL(P_SIGSYS, open_by_handle_at, BAD, 0, 0),
-	CALL(P_SIGSYS, mount, 0, BAD, 0, 0, 0),
-	CALL(P_SIGSYS, umount2, BAD, BAD),
-	CALL(P_SIGSYS, pivot_root, BAD, BAD),
-	CALL(P_SIGSYS, move_mount, BAD, 0, BAD, 0, BAD),
-	CALL(P_SIGSYS, open_tree, BAD, 0, BAD),
-	CALL(P_SIGSYS, fsopen, BAD, BAD),
-	CALL(P_SIGSYS, fspick, BAD, BAD, BAD),
-	CALL(P_SIGSYS, fsconfig, BAD, BAD, 0, 0, 0),
-	CALL(P_SIGSYS, fsmount, BAD, BAD, BAD),
-	CALL(P_SIGSYS, mount_setattr, BAD, 0, BAD, 0, 0),
-	CALL(P_SIGSYS, unshare, 0),
-	CALL(P_SIGSYS, setns, BAD, 0),
-	CALL(P_SIGSYS, swapon, BAD, BAD),
-	CALL(P_SIGSYS, swapoff, BAD),
-	CALL(P_SIGSYS, reboot, 0, 0, 0, 0),
-	CALL(P_SIGSYS, acct, BAD),
-	CALL(P_SIGSYS, quotactl, BAD, 0, 0, 0),
-	FN(P_SIGSYS, set_hostname, 0),
-	CALL(P_SIGSYS, settimeofday, BAD, 0),
-	CALL(P_SIGSYS, clock_settime, BAD, 0),
-	CALL(P_SIGSYS, adjtimex, BAD),
-	CALL(P_SIGSYS, syslog, BAD, 0, 0),
-	CALL(P_SIGSYS, execveat, BAD, BAD, 0, 0, 0),
-#ifdef __x86_64__
-	CALL(P_SIGSYS, iopl, BAD),
-	{ "x32 read", P_SIGSYS, NULL, 0x40000000L | SYS_read, { BAD }, 0 },
-#endif
 	{ NULL, 0, NULL, 0, { 0 }, 0 }
 };
