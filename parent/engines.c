@@ -26,7 +26,10 @@ enum engine_state {
 	ENGINE_QUEUED = 0x01,
 	ENGINE_CONNECTING = 0x02,
 	ENGINE_STARTING = 0x04,	/* until SETUP_READY */
-	ENGINE_UP = 0x08
+	ENGINE_UP = 0x08,
+	/* Its channel only: what it has said, it says once. */
+	ENGINE_SERVING = 0x10,
+	ENGINE_LOST = 0x20
 };
 
 struct engine {
@@ -72,7 +75,7 @@ static int	engine_lost(struct imsgev *, struct ibuf *, int *);
 static const struct imsgev_handler engine_table[] = {
 	{ MSG_SETUP_READY,	ENGINE_STARTING,	engine_ready },
 	{ MSG_VM_UP,		ENGINE_UP,		engine_up },
-	{ MSG_VM_LOST,		ENGINE_UP,		engine_lost },
+	{ MSG_VM_LOST,		ENGINE_SERVING,		engine_lost },
 	{ 0, 0, NULL }
 };
 
@@ -320,7 +323,7 @@ engine_ready(struct imsgev *iev, struct ibuf *b, int *fd)
 static int
 engine_up(struct imsgev *iev, struct ibuf *b, int *fd)
 {
-	(void)iev;
+	iev->iev_state = ENGINE_SERVING;
 	(void)b;
 	(void)fd;
 	ksm_kick();
@@ -336,6 +339,7 @@ engine_lost(struct imsgev *iev, struct ibuf *b, int *fd)
 
 	(void)b;
 	(void)fd;
+	iev->iev_state = ENGINE_LOST;
 	e = (struct engine *)((char *)ch - offsetof(struct engine, child));
 	e->lost = 1;
 	parent_check_done();

@@ -6,7 +6,9 @@ UNIT		:= $(basename $(notdir $(wildcard regress/unit/*_test.c)))
 UNIT_BINS	:= $(addprefix $(BUILD)/regress/unit/,$(UNIT))
 PROBE_SRCS	:= $(wildcard regress/sandbox/probe*.c)
 PROBE		:= $(BUILD)/regress/sandbox/probe
-HOSTILE		:= $(BUILD)/regress/sandbox/hostile_frontend
+RULES		:= $(BUILD)/regress/sandbox/rules
+HOSTILES	:= $(addprefix $(BUILD)/,$(basename \
+		   $(wildcard regress/sandbox/hostile_*.c)))
 BENCH_SRCS	:= $(wildcard regress/bench/*.c)
 BENCH		:= $(BUILD)/regress/bench/bench
 SCRIPTS		:= $(wildcard regress/proto/*_test.py) \
@@ -30,7 +32,8 @@ $(PROBE): $(addprefix $(BUILD)/,$(PROBE_SRCS:.c=.o)) $(LIBRARIES)
 	    $(filter %.o,$^) $(BUILD)/libfrontend.a $(BUILD)/libvmengine.a \
 	    $(BUILD)/libparent.a $(BUILD)/libcommon.a $(LIBS)
 
-$(HOSTILE): $(HOSTILE).o $(BUILD)/libcommon.a
+# They contain the tables, or speak the messages, and need only common/.
+$(RULES) $(HOSTILES): %: %.o $(BUILD)/libcommon.a
 	@echo "LD $@"
 	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LHARDEN) $(LDFLAGS) -o $@ \
 	    $(filter %.o,$^) $(BUILD)/libcommon.a $(LIBS)
@@ -40,7 +43,7 @@ $(BENCH): $(addprefix $(BUILD)/,$(BENCH_SRCS:.c=.o)) $(LIBRARIES)
 	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LHARDEN) $(LDFLAGS) -o $@ \
 	    $(filter %.o,$^) $(BUILD)/libclient.a $(BUILD)/libcommon.a $(LIBS)
 
-tests: $(UNIT_BINS) $(PROBE) $(HOSTILE) $(BENCH)
+tests: $(UNIT_BINS) $(PROBE) $(RULES) $(HOSTILES) $(BENCH)
 
 # Objects are kept: nothing is said after the count.
 .SECONDARY:
@@ -105,4 +108,4 @@ $(FUZZERS:regress/%=build/%): build/%: regress/%.c build/parent/parse.c
 	    $(addprefix common/,$(common_SRCS))) $(LIBS)
 
 -include $(UNIT_BINS:=.d) $(addprefix $(BUILD)/,$(PROBE_SRCS:.c=.d) \
-	$(BENCH_SRCS:.c=.d)) $(HOSTILE).d
+	$(BENCH_SRCS:.c=.d)) $(RULES).d $(HOSTILES:=.d)

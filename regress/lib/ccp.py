@@ -851,11 +851,22 @@ def default_signals():
 		signal.signal(n, signal.SIG_DFL)
 
 
+def trace():
+	"""argv that traces what follows, to a file for each process."""
+	place = os.environ.get("CCP_TRACE")
+	if not place:
+		return []
+	return ["strace", "-D", "-q", "-ff", "-e", "raw=!execve", "-o",
+	    os.path.join(tempfile.mkdtemp(dir=place), "calls")]
+
+
 class Daemon:
 	"""A cc-proxy of its own in a private directory.
 
 	timeouts: {"shim": "200ms"}.  wrap: argv put in front.  start=False
-	leaves starting to the test.
+	leaves starting to the test.  With CCP_TRACE in the environment the
+	system calls of all its processes are written to a directory below
+	that one.
 	"""
 
 	def __init__(self, level="debug", args=(), timeouts=None, ksm="initial",
@@ -865,7 +876,7 @@ class Daemon:
 		os.chmod(self.dir, 0o755)
 		self.level = level
 		self.path = os.path.join(self.dir, "run", "proxy.sock")
-		self.argv = list(wrap) + [binary("cc-proxy")]
+		self.argv = trace() + list(wrap) + [binary("cc-proxy")]
 		if uri is not None:
 			self.argv += ["-uri", uri or "unix://" + self.path]
 		elif socket_path != "":

@@ -254,6 +254,7 @@ probe_profile(const struct probe_profile *pr, int is_root)
 	struct probe_line	 one;
 	size_t			 i, n;
 
+	test_finish();
 	snprintf(name, sizeof(name), "%s, %s", pr->name,
 	    is_root ? "root" : "user");
 	if (DEV || (is_root && geteuid() != 0)) {
