@@ -8,24 +8,20 @@
 #include <sys/types.h>
 #include <sys/socket.h>
 
+#include <fcntl.h>
 #include <stddef.h>
 
 #include "sandbox.h"
 #include "sandbox_frontend.h"
 
-#ifndef SO_PEERPIDFD
-#define SO_PEERPIDFD	77	/* Linux 6.5 */
-#endif
-
 static const struct sbx_rule fe_rules[] = {
-	/* listeners; some libcs turn accept4() without flags into accept() */
+	/* listeners */
 	{ "accept4", SBX_ALLOW, 0, 0, { SBX_CMP_NONE } },
-	{ "accept", SBX_ALLOW, 0, 0, { SBX_CMP_NONE } },
 	/* who is it: the peer's credentials at accept */
 	{ "getsockopt", SBX_ALLOW, 0, 2,
 	    { SBX_EQ(1, SOL_SOCKET), SBX_EQ(2, SO_PEERCRED) } },
-	{ "getsockopt", SBX_ALLOW, 0, 2,
-	    { SBX_EQ(1, SOL_SOCKET), SBX_EQ(2, SO_PEERPIDFD) } },
+	/* the parent is shown who registers: handover.c */
+	{ "fcntl", SBX_ALLOW, 0, 1, { SBX_EQ(1, F_DUPFD_CLOEXEC) } },
 	{ NULL, SBX_ALLOW, 0, 0, { SBX_CMP_NONE } }
 };
 

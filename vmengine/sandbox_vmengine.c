@@ -24,6 +24,11 @@ static const struct sbx_rule vme_rules[] = {
 	/* command.c: the I/O descriptor of a 1.x client */
 	{ "socketpair", SBX_ALLOW, 0, 3, { SBX_EQ(0, AF_UNIX),
 	    SBX_MASK(1, ~VME_SOCK_FLAGS, SOCK_STREAM), SBX_EQ(2, 0) } },
+	/* handover.c: what the frontend passes must be a local stream */
+	{ "getsockopt", SBX_ALLOW, 0, 2,
+	    { SBX_EQ(1, SOL_SOCKET), SBX_EQ(2, SO_DOMAIN) } },
+	{ "getsockopt", SBX_ALLOW, 0, 2,
+	    { SBX_EQ(1, SOL_SOCKET), SBX_EQ(2, SO_TYPE) } },
 	{ NULL, SBX_ALLOW, 0, 0, { SBX_CMP_NONE } }
 };
 

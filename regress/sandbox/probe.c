@@ -100,7 +100,7 @@ probe_start(const struct probe_profile *pr, int is_root,
 {
 	uint32_t	 layers;
 	const gid_t	 groups[] = { 1, 2 };
-	int		 sv[2], a, root = -1, rv, answer;
+	int		 sv[2], a, null, root = -1, rv, answer;
 	char		 byte;
 	pid_t		 pid;
 
@@ -120,6 +120,12 @@ probe_start(const struct probe_profile *pr, int is_root,
 	    (root != -1 && dup2(root, SPAWN_ROOT_FD) == -1))
 		_exit(1);
 	closefrom(root == -1 ? SPAWN_ROOT_FD : SPAWN_ROOT_FD + 1);
+	/* As spawn() does; what fails while nothing is tried is told. */
+	if (line != NULL && ((null = open("/dev/null", O_RDWR)) == -1 ||
+	    dup2(null, STDIN_FILENO) == -1 ||
+	    dup2(null, STDOUT_FILENO) == -1 ||
+	    dup2(null, STDERR_FILENO) == -1 || close(null) == -1))
+		_exit(1);
 	/* There must be something to take away. */
 	if (is_root && setgroups(2, groups) == -1)
 		_exit(1);
@@ -172,6 +178,8 @@ try(const struct probe_profile *pr, int is_root, const struct probe_line *line,
 			answer = P_SIGSYS;
 		else if (WTERMSIG(status) == SIGSEGV)
 			answer = P_SIGSEGV;
+		else if (WTERMSIG(status) == SIGABRT)
+			answer = P_SIGABRT;
 	}
 	return (answer);
 }
@@ -206,6 +214,8 @@ show(char *buf, size_t size, int answer)
 		snprintf(buf, size, "SIGSYS");
 	else if (answer == P_SIGSEGV)
 		snprintf(buf, size, "SIGSEGV");
+	else if (answer == P_SIGABRT)
+		snprintf(buf, size, "SIGABRT");
 	else if (answer == ANSWER_NONE)
 		snprintf(buf, size, "no answer");
 	else if (answer == 0)

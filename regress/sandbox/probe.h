@@ -18,6 +18,7 @@
 #define P_OK		0
 #define P_SIGSYS	(-1)	/* dies */
 #define P_SIGSEGV	(-2)
+#define P_SIGABRT	(-6)
 #define P_I386		(-3)	/* dies, of SIGSEGV if there is no such ABI */
 #define P_FOREIGN	(-4)	/* EPERM if the probe's own uid is another */
 #define P_NONE		(-5)	/* not tried with this process */

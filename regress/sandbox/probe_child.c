@@ -45,32 +45,35 @@
 
 unsigned char	 probe_buf[4096];
 
-static volatile sig_atomic_t	 got_signal;
-
-static int	 signal_self(void);
+static int	 ignore_signal(void);
+static int	 abort_with_words(void);
 static int	 tgkill_parent(void);
 static int	 allocate(void);
 static int	 allocate_too_much(void);
+static int	 too_many_descriptors(void);
 static int	 tell_time(void);
 
-static void
-handler(int sig)
-{
-	got_signal = sig;
-}
-
-/* raise(), a handler, and the return from it. */
+/* raise() as abort() does it; a handler could not return. */
 static int
-signal_self(void)
+ignore_signal(void)
 {
 	struct sigaction	 sa;
 
 	memset(&sa, 0, sizeof(sa));
-	sa.sa_handler = handler;
-	if (sigaction(SIGUSR1, &sa, NULL) == -1 || raise(SIGUSR1) != 0)
+	sa.sa_handler = SIG_IGN;
+	if (sigaction(SIGUSR1, &sa, NULL) == -1)
 		return (-1);
-	errno = EINTR;
-	return (got_signal == SIGUSR1 ? 0 : -1);
+	return (raise(SIGUSR1) == 0 ? 0 : -1);
+}
+
+/* As libc does it when it finds its own data broken. */
+static int
+abort_with_words(void)
+{
+	void	*volatile p = probe_buf + 64;
+
+	free(p);
+	return (0);
 }
 
 static int
@@ -94,6 +97,18 @@ allocate(void)
 		return (-1);
 	free(p);
 	free(q);
+	return (0);
+}
+
+/* RLIMIT_NOFILE, by the only call that makes descriptors there. */
+static int
+too_many_descriptors(void)
+{
+	int	 i, sv[2];
+
+	for (i = 0; i < PROBE_NOFILE; i++)
+		if (socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == -1)
+			return (-1);
 	return (0);
 }
 
@@ -123,7 +138,6 @@ tell_time(void)
 const struct probe_line probe_base[] = {
 	/* let through */
 	CALL(EBADF, read, BAD, BUF, 1),
-	CALL(EBADF, readv, BAD, BUF, 0),
 	CALL(EBADF, write, BAD, BUF, 1),
 	CALL(EBADF, writev, BAD, BUF, 0),
 	CALL(EBADF, close, BAD),
@@ -131,7 +145,6 @@ const struct probe_line probe_base[] = {
 	CALL(EBADF, recvmsg, BAD, BUF, 0),
 	CALL(EBADF, sendto, BAD, BUF, 1, 0, 0, 0),
 	CALL(EBADF, sendmsg, BAD, BUF, 0),
-	CALL(EBADF, shutdown, BAD, SHUT_WR),
 	CALL(EBADF, epoll_ctl, BAD, EPOLL_CTL_DEL, BAD, 0),
 	CALL(EBADF, epoll_pwait, BAD, BUF, 1, 0, 0, 8),
 	CALL(P_OK, ppoll, 0, 0, BUF, 0, 8),
@@ -141,11 +154,8 @@ const struct probe_line probe_base[] = {
 #endif
 	CALL(P_OK, clock_gettime, CLOCK_MONOTONIC, BUF),
 	CALL(P_OK, gettimeofday, 0, 0),
-	CALL(P_OK, clock_nanosleep, CLOCK_MONOTONIC, 0, BUF, 0),
-	CALL(P_OK, nanosleep, BUF, 0),
 	CALL(P_OK, rt_sigprocmask, SIG_BLOCK, 0, 0, 8),
 	CALL(P_OK, rt_sigaction, SIGUSR1, 0, 0, 8),
-	CALL(P_OK, sigaltstack, 0, 0),
 	CALL(P_OK, getpid, 0),
 	CALL(P_OK, gettid, 0),
 	CALL(P_OK, getrandom, BUF, 16, 0),
@@ -159,18 +169,8 @@ const struct probe_line probe_base[] = {
 	CALL(P_OK, madvise, 0, 0, MADV_DONTNEED),
 	CALLN(EAGAIN, futex, "wait", BUF, FUTEX_WAIT_PRIVATE, 1, 0, 0, 0),
 	CALLN(P_OK, futex, "wake", BUF, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0),
-	CALLN(EBADF, fcntl, "F_GETFL", BAD, F_GETFL, 0),
-	CALLN(EBADF, fcntl, "F_SETFL", BAD, F_SETFL, 0),
-	CALLN(EBADF, fcntl, "F_GETFD", BAD, F_GETFD, 0),
-	CALLN(EBADF, fcntl, "F_SETFD", BAD, F_SETFD, 0),
-	CALLN(EBADF, fcntl, "F_DUPFD_CLOEXEC", BAD, F_DUPFD_CLOEXEC, 0),
-	CALLN(EINVAL, fcntl, "at RLIMIT_NOFILE", 3, F_DUPFD_CLOEXEC,
-	    PROBE_NOFILE),
-	CALLN(P_OK, fcntl, "below RLIMIT_NOFILE", 3, F_DUPFD_CLOEXEC,
-	    PROBE_NOFILE - 1),
-	CALLN(EBADF, getsockopt, "SO_ERROR", BAD, SOL_SOCKET, SO_ERROR, 0, 0),
-	CALLN(EBADF, getsockopt, "SO_TYPE", BAD, SOL_SOCKET, SO_TYPE, 0, 0),
-	FN(P_OK, signal_self),
+	FN(P_OK, ignore_signal),
+	FN(P_SIGABRT, abort_with_words),
 	FN(P_OK, allocate),
 	FN(P_OK, tell_time),
 
@@ -208,16 +208,32 @@ const struct probe_line probe_base[] = {
 	CALLN(P_SIGSYS, madvise, "other", 0, 0, MADV_WILLNEED),
 	CALLN(P_SIGSYS, futex, "requeue PI", BUF, FUTEX_CMP_REQUEUE_PI, 0, 0,
 	    BUF, 0),
+	CALLN(P_SIGSYS, futex, "requeue", BUF, FUTEX_REQUEUE, 0, 0, BUF, 0),
+	CALLN(P_SIGSYS, futex, "wait, bits", BUF, FUTEX_WAIT_BITSET, 0, 0, 0,
+	    1),
+	/* what a library's threads would do */
+	CALL(P_SIGSYS, readv, BAD, BUF, 0),
+	CALL(P_SIGSYS, shutdown, BAD, SHUT_WR),
+	CALL(P_SIGSYS, nanosleep, BUF, 0),
+	CALL(P_SIGSYS, clock_nanosleep, CLOCK_MONOTONIC, 0, BUF, 0),
+	CALL(P_SIGSYS, sigaltstack, 0, 0),
+	CALL(P_SIGSYS, rt_sigreturn, 0),
+	CALL(P_SIGSYS, set_robust_list, 0, 0),
+	CALL(P_SIGSYS, rseq, 0, 0, 0, 0),
+	CALL(P_SIGSYS, membarrier, 0, 0, 0),
+	CALL(P_SIGSYS, getppid, 0),
+	CALL(P_SIGSYS, exit, 0),
 	/* arguments, each with the other one right */
 	CALLN(P_SIGSYS, getsockopt, "option", BAD, SOL_SOCKET, SO_RCVBUF, 0,
 	    0),
-	CALLN(P_SIGSYS, getsockopt, "level", BAD, 6, SO_ERROR, 0, 0),
-	CALLN(P_SIGSYS, getsockopt, "high half", BAD, SOL_SOCKET | HIGH,
-	    SO_ERROR, 0, 0),
+	CALLN(P_SIGSYS, getsockopt, "SO_ERROR", BAD, SOL_SOCKET, SO_ERROR, 0,
+	    0),
 	CALL(P_SIGSYS, setsockopt, BAD, SOL_SOCKET, SO_RCVBUF, 0, 0),
 	CALLN(P_SIGSYS, fcntl, "F_SETOWN", BAD, F_SETOWN, 0),
 	CALLN(P_SIGSYS, fcntl, "F_SETLK", BAD, F_SETLK, BUF),
-	CALLN(P_SIGSYS, fcntl, "high half", BAD, F_GETFL | HIGH, 0),
+	CALLN(P_SIGSYS, fcntl, "F_SETFL", BAD, F_SETFL, 0),
+	CALLN(P_SIGSYS, fcntl, "F_SETFD", BAD, F_SETFD, 0),
+	CALLN(P_SIGSYS, fcntl, "high half", BAD, F_DUPFD_CLOEXEC | HIGH, 0),
 	/* sockets, descriptors */
 	CALL(P_SIGSYS, getpeername, BAD, BUF, BUF),
 	CALL(P_SIGSYS, dup, BAD),
@@ -246,9 +262,18 @@ const struct probe_line probe_base[] = {
 
 const struct probe_line probe_frontend[] = {
 	CALL(EBADF, accept4, BAD, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK),
-	CALL(EBADF, accept, BAD, 0, 0),
+	CALL(P_SIGSYS, accept, BAD, 0, 0),
 	CALLN(EBADF, getsockopt, "SO_PEERCRED", BAD, SOL_SOCKET, SO_PEERCRED,
 	    0, 0),
+	CALLN(EBADF, fcntl, "F_DUPFD_CLOEXEC", BAD, F_DUPFD_CLOEXEC, 0),
+	CALLN(EINVAL, fcntl, "at RLIMIT_NOFILE", 3, F_DUPFD_CLOEXEC,
+	    PROBE_NOFILE),
+	CALLN(P_OK, fcntl, "below RLIMIT_NOFILE", 3, F_DUPFD_CLOEXEC,
+	    PROBE_NOFILE - 1),
+	CALLN(P_SIGSYS, getsockopt, "SO_TYPE", BAD, SOL_SOCKET, SO_TYPE, 0,
+	    0),
+	CALLN(P_SIGSYS, getsockopt, "high half", BAD, SOL_SOCKET | HIGH,
+	    SO_PEERCRED, 0, 0),
 	CALLN(P_SIGSYS, getsockopt, "SO_PEERCRED, level", BAD, 6, SO_PEERCRED,
 	    0, 0),
 	CALL(P_SIGSYS, socketpair, AF_UNIX, SOCK_STREAM, 0, BUF),
@@ -266,6 +291,14 @@ const struct probe_line probe_vmengine[] = {
 	CALL(P_SIGSYS, accept, BAD, 0, 0),
 	CALLN(P_SIGSYS, getsockopt, "SO_PEERCRED", BAD, SOL_SOCKET,
 	    SO_PEERCRED, 0, 0),
+	CALLN(EBADF, getsockopt, "SO_TYPE", BAD, SOL_SOCKET, SO_TYPE, 0, 0),
+	CALLN(EBADF, getsockopt, "SO_DOMAIN", BAD, SOL_SOCKET, SO_DOMAIN, 0,
+	    0),
+	CALLN(P_SIGSYS, getsockopt, "SO_TYPE, level", BAD, 6, SO_TYPE, 0, 0),
+	CALLN(P_SIGSYS, getsockopt, "high half", BAD, SOL_SOCKET | HIGH,
+	    SO_TYPE, 0, 0),
+	CALLN(P_SIGSYS, fcntl, "F_DUPFD_CLOEXEC", BAD, F_DUPFD_CLOEXEC, 0),
+	FN(EMFILE, too_many_descriptors),
 	FN(ENOMEM, allocate_too_much),
 	END
 };

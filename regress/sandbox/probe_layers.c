@@ -41,7 +41,7 @@ static const struct sbx_rule layers_rules[] = {
 	ALLOW("mkdirat"), ALLOW("mknodat"), ALLOW("unlinkat"),
 	ALLOW("truncate"), ALLOW("execve"), ALLOW("unshare"),
 	ALLOW("setrlimit"), ALLOW("process_vm_readv"), ALLOW("prctl"),
-	ALLOW("fchdir"), ALLOW("execveat"),
+	ALLOW("fchdir"), ALLOW("execveat"), ALLOW("getppid"),
 	{ NULL, SBX_ALLOW, 0, 0, { SBX_CMP_NONE } }
 };
 
