@@ -75,19 +75,16 @@ class Trace:
 		for path in glob.glob(os.path.join(place, "*", "calls.*")):
 			self.read(path)
 
-	def wait(self):
-		"""Until all of it is written."""
-		def ended():
-			return all(self.whole(p) for p in glob.glob(
-			    os.path.join(self.place, "*", "calls.*")))
-		wait_for(ended, "end of the traces")
-		return self
-
 	@staticmethod
-	def whole(path):
-		with open(path, "rb") as f:
-			f.seek(max(0, os.path.getsize(path) - 200))
-			return b"+++ " in f.read()
+	def wait(place):
+		"""Until all of it is written."""
+		def ended(path):
+			with open(path, "rb") as f:
+				f.seek(max(0, os.path.getsize(path) - 200))
+				return b"+++ " in f.read()
+		wait_for(lambda: all(ended(p) for p in glob.glob(
+		    os.path.join(place, "*", "calls.*"))),
+		    "end of the traces")
 
 	def read(self, path):
 		with open(path, errors="replace") as f:

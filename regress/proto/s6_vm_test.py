@@ -112,8 +112,9 @@ def next_ignored(d):
 		vm.client.hyper("ping")
 		s.signal(10)
 	vm.agent.mode = "manual"
-	vm.client.hyper_send("ping")
 	vm.agent.skip_ctl()
+	vm.client.hyper_send("ping")
+	vm.agent.next_ctl(A_PING)
 	for i in range(200):
 		vm.agent.send_ctl(A_NEXT, struct.pack(">I", 8))
 	vm.agent.send_ctl(A_ACK, b"real")
