@@ -199,8 +199,10 @@ vme_attached(struct vme_conn *c, int opcode)
 	size_t	 i, len;
 
 	for (i = 0; i < c->ntokens; i++, env->next_seq += 2)
-		if (vme_session_new(c->tokens[i], env->next_seq, 2) == NULL)
-			fatalx("%s: token minted twice", __func__);
+		if (vme_session_new(c->tokens[i], env->next_seq, 2) == NULL) {
+			vme_frontend_broke("token minted twice");
+			return;
+		}
 	c->attached = 1;
 	if (c->proto == MSG_PROTO_1)
 		payload = rpc_version_data(&len);

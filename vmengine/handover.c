@@ -173,7 +173,7 @@ vme_handover_end(struct imsgev *iev, struct ibuf *b, int *fd)
 	if (c->proto == MSG_PROTO_1)
 		c->frames = vme_rpc_frames;
 	c->tokens = h->tokens;
-	c->ntokens = h->ntokens;
+	c->ntokens = c->wanted = h->ntokens;
 	imsgev_send(iev, MSG_CONN_TAKEN, -1, msg_u32_encode(connid));
 	vme_conn_feed(c, h->request, h->reqlen);
 	free(h->request);

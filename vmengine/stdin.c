@@ -215,22 +215,25 @@ vme_stdin_send(const uint8_t *p, size_t len)
 static size_t
 vme_stdin_pace(struct vme_session *s, uint8_t *p, size_t hdrlen, size_t len)
 {
-	uint8_t	*start;
-	size_t	 n;
+	uint8_t		*start;
+	uint64_t	 base = s->base;
+	size_t		 n;
+	int		 raw = s->raw;
 
 	if (s->terminated || s->exited || s->has_status)
 		return (hdrlen + len);
 	n = len < HYP_STDIN_MAX ? len : HYP_STDIN_MAX;
 	vme_tty_hexdump("-> writing to hyper", p + hdrlen, n);
 	start = p + hdrlen - HYP_TTY_HEADER_SIZE;
-	hyp_tty_encode(start, s->base, n);
-	vme_stdin_send(start, HYP_TTY_HEADER_SIZE + n);
+	hyp_tty_encode(start, base, n);
 	s->paced = vme_now() + VME_PACE_TIME;
+	/* The session is gone if the VM is lost by this. */
+	vme_stdin_send(start, HYP_TTY_HEADER_SIZE + n);
 	if (n == len)
 		return (hdrlen + len);
 	start += n;
-	if (s->raw)
-		hyp_tty_encode(start, s->base, len - n);
+	if (raw)
+		hyp_tty_encode(start, base, len - n);
 	else
 		frm_encode(start, FRM_STREAM, FRM_STDIN, 0,
 		    (uint32_t)(len - n));

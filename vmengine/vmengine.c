@@ -153,7 +153,17 @@ vme_frontend_ended(struct imsgev *iev, enum imsgev_end end)
 	struct timeval	 now = { 0, 0 };
 
 	if (end == IMSGEV_VIOLATION)
-		log_warnx("frontend: %s", iev->iev_why);
+		vme_frontend_broke(iev->iev_why);
+	else
+		event_loopexit(&now);
+}
+
+void
+vme_frontend_broke(const char *why)
+{
+	struct timeval	 now = { 0, 0 };
+
+	log_warnx("frontend: %s", why);
 	event_loopexit(&now);
 }
 

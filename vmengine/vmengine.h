@@ -227,6 +227,8 @@ extern struct vme_env	*env;
 /* vmengine.c */
 void	 vme_lost(const char *why);
 void	 vme_check_done(void);
+/* The frontend broke the protocol in what passed its table: the end. */
+void	 vme_frontend_broke(const char *why);
 void	 vme_vmlog(enum log_level, const char *section, const char *, ...)
 	    __attribute__((__format__(printf, 3, 4)));
 void	*vme_malloc(size_t);

@@ -637,6 +637,30 @@ def paced(d):
 	check(frames >= 12, "%d messages" % frames)
 
 
+@test("dialect", "stdin that finds the VM gone", daemon=dict())
+def gone_stdin(d):
+	for how in ("3.x", "1.x"):
+		vm = known(d, "split")
+		if how == "3.x":
+			s = container(vm)
+			write = s.stdin
+		else:
+			p = Process1(vm)
+			write = p.io.stdin
+		engines = d.engines()
+		for pid in engines:
+			os.kill(pid, signal.SIGSTOP)
+		# Ready first, so that writing is how the loss is noticed.
+		write(b"x" * 2000)
+		vm.agent.hang_up("io")
+		for pid in engines:
+			os.kill(pid, signal.SIGCONT)
+		wait_for(lambda: d.find_log("VM lost", vm=vm.id), "loss")
+		c = d.client()
+		equal(c.ask(ATTACH, {"containerId": vm.id}).err, 0, "attach")
+	check(not d.find_log("died|killed|exited"), "an engine died")
+
+
 @test("dialect", "two writes to an input of hyperstart have 10 ms between",
     shared=True)
 def paced_time(d):
