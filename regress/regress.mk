@@ -15,6 +15,10 @@ SCRIPTS		:= $(wildcard regress/proto/*_test.py) \
 		   $(wildcard regress/integ/*_test.py)
 LINTS		:= $(wildcard regress/lint/*.sh)
 VM_TESTS	:= $(wildcard regress/vm/*_test.py)
+FUZZ		:= $(basename $(notdir $(wildcard regress/fuzz/*_fuzz.c)))
+FUZZ_BINS	:= $(addprefix $(BUILD)/regress/fuzz/,$(FUZZ))
+FUZZ_PLAY	:= $(addprefix $(BUILD)/regress/fuzz/,play.o play_client.o \
+		   play_guest.o)
 
 $(BUILD)/regress/unit/%: $(BUILD)/regress/unit/%.o $(LIBRARIES)
 	@echo "LD $@"
@@ -43,13 +47,29 @@ $(BENCH): $(addprefix $(BUILD)/,$(BENCH_SRCS:.c=.o)) $(LIBRARIES)
 	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LHARDEN) $(LDFLAGS) -o $@ \
 	    $(filter %.o,$^) $(BUILD)/libclient.a $(BUILD)/libcommon.a $(LIBS)
 
-tests: $(UNIT_BINS) $(PROBE) $(RULES) $(HOSTILES) $(BENCH)
+# Fuzz targets: with FUZZER, the engine that a compiler brings along; else a
+# program that replays the inputs kept for them.
+HARDEN		+= $(FUZZ_OBJ)
+FUZZ_MAIN	:= $(if $(FUZZER),,$(BUILD)/regress/fuzz/replay.o)
+$(BUILD)/regress/fuzz/%_fuzz: $(BUILD)/regress/fuzz/%_fuzz.o $(FUZZ_MAIN) \
+    $(BUILD)/libcommon.a
+	@echo "LD $@"
+	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LHARDEN) $(LDFLAGS) $(FUZZER) -o $@ \
+	    $(filter %.o,$^) $(BUILD)/libcommon.a $(LIBS)
+
+$(BUILD)/regress/fuzz/conf_fuzz: $(addprefix $(BUILD)/parent/,conf.o \
+    conflex.o flags.o guestdir.o logfmt.o parse.o printconf.o timeout.o)
+$(BUILD)/regress/fuzz/engine_fuzz: $(FUZZ_PLAY)
+$(BUILD)/regress/fuzz/%.o: CPPFLAGS += -Iparent
+
+tests: $(UNIT_BINS) $(PROBE) $(RULES) $(HOSTILES) $(BENCH) $(FUZZ_BINS)
 
 # Objects are kept: nothing is said after the count.
 .SECONDARY:
 
 # What is run on a build in directory $(1).
 suite		= CCP_BUILD=$(1) $(addprefix $(1)/regress/unit/,$(UNIT)) \
+		   $(addprefix $(1)/regress/fuzz/,$(FUZZ)) \
 		   $(1)/regress/sandbox/probe $(SCRIPTS)
 SAN		:= $(MAKE) --no-print-directory SANITIZE=1 BUILD=build/asan
 
@@ -90,22 +110,35 @@ check-vm: programs root-users
 	-@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory deps-vm
 	regress/run CCP_BUILD=$(BUILD) $(VM_TESTS)
 
-# What a fuzz target needs besides common/.
-conf_fuzz_SRCS	:= $(addprefix parent/,conf.c conflex.c flags.c guestdir.c \
-		   logfmt.c printconf.c timeout.c) build/parent/parse.c
+# Fuzzing with libFuzzer: make fuzz builds, make fuzz-run T=seconds runs each
+# target (or those of TARGETS) that long and says what it found, and make
+# fuzz-keep adds to regress/fuzz/corpus what is worth keeping.
+T		?= 60
+TARGETS		?= $(FUZZ:_fuzz=)
+.PHONY: fuzzers fuzz-run fuzz-keep fuzz-afl
 
-FUZZERS		:= $(basename $(wildcard regress/fuzz/*_fuzz.c))
+fuzzers: $(FUZZ_BINS)
 
-fuzz: $(FUZZERS:regress/%=build/%)
+fuzz:
+	+@$(MAKE) --no-print-directory CC=clang SANITIZE=1 BUILD=build/fuzz \
+	    FUZZER=-fsanitize=fuzzer FUZZ_OBJ=-fsanitize=fuzzer-no-link \
+	    fuzzers
 
-.PHONY: $(FUZZERS:regress/%=build/%)
-$(FUZZERS:regress/%=build/%): build/%: regress/%.c build/parent/parse.c
-	@mkdir -p $(@D)
-	@echo "LD $@"
-	$(Q)clang $(BASE) -Iparent -O1 -fsanitize=fuzzer,address,undefined \
-	    -o $@ $< $($(@F)_SRCS) \
-	    $(filter-out %sandbox.c %landlock.c %scmp.c %warmup.c %spawn.c, \
-	    $(addprefix common/,$(common_SRCS))) $(LIBS)
+fuzz-run: fuzz
+	@regress/fuzz/run.py run $(T) $(TARGETS)
+
+fuzz-keep: fuzz
+	@regress/fuzz/run.py keep $(TARGETS)
+
+# The same targets for AFL++.
+fuzz-afl:
+	$(if $(filter 0,$(shell id -u)),$(call apt,afl++))
+	+@AFL_QUIET=1 $(MAKE) --no-print-directory CC=afl-clang-fast \
+	    SANITIZE=1 BUILD=build/afl FUZZER=-fsanitize=fuzzer fuzzers
+	@echo "Built.  Run one of $(TARGETS):"
+	@echo "AFL_SKIP_CPUFREQ=1 afl-fuzz -i regress/fuzz/corpus/NAME" \
+	    "-o build/afl/NAME build/afl/regress/fuzz/NAME_fuzz"
 
 -include $(UNIT_BINS:=.d) $(addprefix $(BUILD)/,$(PROBE_SRCS:.c=.d) \
-	$(BENCH_SRCS:.c=.d)) $(RULES).d $(HOSTILES:=.d)
+	$(BENCH_SRCS:.c=.d)) $(RULES).d $(HOSTILES:=.d) $(FUZZ_BINS:=.d) \
+	$(FUZZ_PLAY:.o=.d)

@@ -19,6 +19,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int64_t			 n;
 	size_t			 i;
 
+	if (size >= RPC_HEADER_SIZE && rpc_header_decode(data, &i) == 0 &&
+	    i > RPC_BODY_MAX)
+		abort();
 	if (rpc_request_parse(&req, (const char *)data, size, err) == 0) {
 		for (i = RPC_HELLO; i <= RPC_BYE; i++)
 			if (rpc_vm_parse(&vm, i, req.data, err) == 0)

@@ -21,7 +21,7 @@ done)"
 
 # shellcheck disable=SC2046
 set -- $(find . -type f -not -path './.git/*' -not -path './build/*' \
-    -not -name '*.pyc' | sort)
+    -not -path './regress/fuzz/corpus/*' -not -name '*.pyc' | sort)
 verdict "no white space at the end of a line" \
     "$(grep -InE '[[:blank:]]+$' "$@" || :)"
 verdict "files end with a newline" "$(for f; do
