@@ -35,9 +35,10 @@ BISON		?= bison
 # What make deps installs; see also .ci/run.
 DEPS_BUILD	:= gcc libc6-dev libevent-dev libjansson-dev libseccomp-dev \
 		   libbsd-dev bison
+DEPS_SELINUX	:= selinux-policy-dev selinux-policy-default setools bzip2
 DEPS_TEST	:= python3 clang clang-tidy clang-format cppcheck mandoc \
 		   shellcheck strace systemd valgrind binutils util-linux \
-		   procps libclang-rt-14-dev
+		   procps libclang-rt-14-dev $(DEPS_SELINUX)
 DEPS_VM		:= qemu-system-x86 busybox-static cpio xz-utils kmod binutils \
 		   python3
 
@@ -149,6 +150,7 @@ $(eval $(call library,libfrontend.a,frontend))
 $(eval $(call library,libvmengine.a,vmengine))
 
 include regress/regress.mk
+include selinux/selinux.mk
 
 # Packages and users of a fresh Debian; nothing is done if all is there.
 missing	= $(shell for p in $(1); do dpkg-query -W -f='$${Status}' $$p \
