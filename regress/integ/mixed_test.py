@@ -305,7 +305,7 @@ def same_fds(d, before):
 
 
 @test("mixed", "%d VMs of four dialects under random traffic for %d s" %
-    (VMS, SECONDS), daemon=dict(level="warn", ksm=None, start=False),
+    (VMS, SECONDS), daemon=dict(level="warn", ksm="initial", start=False),
     bystander=False)
 def mixed(d):
 	need_resources()
