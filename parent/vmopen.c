@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,7 @@ static size_t		 nvmdirs;
 static void	vmdir_open(struct vmdir *);
 static struct vmdir *vmdir_find(const char *, const char **);
 static int	vmopen_path(const char *, struct vmdir **, const char **);
+static int	vmopen_gone(int);
 static int	vmopen_check(int, const struct vmdir *, const char **);
 
 void
@@ -142,8 +144,27 @@ vmopen_path(const char *path, struct vmdir **dir, const char **why)
 }
 
 /*
+ * Was the name that a descriptor was opened by removed since?  The kernel
+ * says so for good: a later name of the same file is another one.
+ */
+static int
+vmopen_gone(int pathfd)
+{
+	static const char	 deleted[] = " (deleted)";
+	char			 link[64], text[PATH_MAX];
+	ssize_t			 n;
+	size_t			 len = sizeof(deleted) - 1;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", pathfd);
+	n = readlink(link, text, sizeof(text));
+	return (n == -1 || (size_t)n == sizeof(text) || ((size_t)n >= len &&
+	    memcmp(text + (size_t)n - len, deleted, len) == 0));
+}
+
+/*
  * Is it a socket that may be connected to?  A second name would make the
- * directory it is in say nothing about who put it there.
+ * directory it is in say nothing about who put it there; and the only one
+ * must be that in the directory, which it was if it is there afterwards.
  */
 static int
 vmopen_check(int pathfd, const struct vmdir *d, const char **why)
@@ -165,6 +186,8 @@ vmopen_check(int pathfd, const struct vmdir *d, const char **why)
 		*why = "the socket has another owner";
 	else if (st.st_nlink > 1)
 		*why = "the socket has another name";
+	else if (vmopen_gone(pathfd))
+		*why = "the socket was removed";
 	else
 		return (0);
 	errno = EACCES;

@@ -360,6 +360,38 @@ def swapped():
 		equal(bad.accepted["ctl"], 0, "connections")
 
 
+@test("policy", "a second name that goes while clients register",
+    private=False)
+def vanishing():
+	"""Its owner could have put any socket there, had the link's end
+	between two looks made it the only one."""
+	with serving('vm directory "{dir}/vms"\n', start=False) as d:
+		vms, out = vm_dir(d, "vms"), vm_dir(d, "out")
+		d.start()
+		a = Agent(out, "other")
+		d.agents.append(a)
+		path = os.path.join(vms, "link")
+		stop = threading.Event()
+
+		def blink():
+			while not stop.is_set():
+				os.link(a.ctl_path, path)
+				os.unlink(path)
+
+		t = threading.Thread(target=blink, daemon=True)
+		t.start()
+		seen = collections.Counter()
+		c = Tenant(d, os.geteuid(), os.getegid())
+		for i in range(5000):
+			seen[c.try_register("vm%d" % i, at(path, path))] += 1
+		stop.set()
+		t.join()
+		check(set(seen) <= {dial_error(path), dial_error(path,
+		    "no such file or directory")}, "answers: %s" % seen)
+		check(seen[dial_error(path)] > 0, "never refused")
+		equal(a.accepted["ctl"], 0, "connections")
+
+
 # Limits: at the limit, and one past it.
 
 @test("policy", "limit vms", private=False)
