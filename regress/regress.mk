@@ -94,16 +94,17 @@ bench: programs $(BENCH) root-users
 
 # All of it in one count.  What is missing is installed first, by a make of
 # its own: this one has looked for the compiler already.  Without what the
-# virtual machine needs its tests are skipped.
+# virtual machine needs its tests are skipped.  What takes longest begins.
+JOBS		= $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$$(nproc))
 check-all:
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory deps
 	-@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory deps-vm
-	+@$(MAKE) --no-print-directory check-built
+	+@$(MAKE) --no-print-directory $(JOBS) check-built
 
 check-built: programs tests root-users
 	+$(SAN) programs tests
-	regress/run CCP_BUILD=$(BUILD) $(VM_TESTS) $(call suite,$(BUILD)) \
-	    $(call suite,build/asan) CCP_BUILD=$(BUILD) $(LINTS)
+	regress/run CCP_BUILD=$(BUILD) $(LINTS) $(VM_TESTS) \
+	    $(call suite,$(BUILD)) $(call suite,build/asan)
 
 # A real virtual machine: downloads a kernel, installs only its tools.
 check-vm: programs root-users
