@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ksm.h"
@@ -41,8 +42,8 @@ struct engine {
 	struct child		 child;
 	enum engine_state	 state;
 	struct event		 timer;
-	struct timeval		 deadline;	/* of the connects */
-	struct timeval		 late;		/* ditto, no socket there */
+	uint64_t		 deadline;	/* of the connects */
+	uint64_t		 late;		/* ditto, no socket there */
 	int			 ctl, io, console;
 	int			 peer;		/* the frontend's end */
 	int			 lost;
@@ -53,6 +54,7 @@ static TAILQ_HEAD(, engine) waiting = TAILQ_HEAD_INITIALIZER(waiting);
 static struct event	 rate_timer;
 static unsigned int	 nengines, nstarting, rate_used;
 
+static uint64_t	engine_now(void);
 static struct engine *engine_find(uint32_t);
 static void	engine_next(void);
 static void	engine_rate(int, short, void *);
@@ -83,6 +85,17 @@ void
 engines_init(void)
 {
 	evtimer_set(&rate_timer, engine_rate, NULL);
+}
+
+/* Milliseconds of a clock that does not jump. */
+static uint64_t
+engine_now(void)
+{
+	struct timespec	 ts;
+
+	if (clock_gettime(CLOCK_MONOTONIC, &ts) == -1)
+		fatal("clock_gettime");
+	return ((uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000);
 }
 
 static struct engine *
@@ -147,11 +160,9 @@ engine_next(void)
 		nstarting++;
 		TAILQ_REMOVE(&waiting, e, queue_entry);
 		e->state = ENGINE_CONNECTING;
-		gettimeofday(&e->deadline, NULL);
-		e->late = e->deadline;
-		e->late.tv_sec += PARENT_DIAL_TIME;
-		e->deadline.tv_sec += penv->conf.timeouts[FLT_READY] / 1000
-		    + 1;
+		e->late = e->deadline = engine_now();
+		e->late += PARENT_DIAL_TIME * 1000;
+		e->deadline += penv->conf.timeouts[FLT_READY] + 1000;
 		engine_connect(-1, 0, e);
 	}
 }
@@ -171,9 +182,9 @@ static void
 engine_connect(int fd, short event, void *arg)
 {
 	struct timeval	 retry = { 0, ENGINE_RETRY_MS * 1000 };
-	struct timeval	 now;
 	struct engine	*e = arg;
 	enum msg_step	 step;
+	uint64_t	 now;
 	int		 error;
 
 	(void)fd;
@@ -200,11 +211,11 @@ engine_connect(int fd, short event, void *arg)
 		}
 	}
 	error = errno;
-	gettimeofday(&now, NULL);
+	now = engine_now();
 	/* A 1.x runtime does not wait until its hypervisor listens. */
-	if ((error == EAGAIN && timercmp(&now, &e->deadline, <)) ||
+	if ((error == EAGAIN && now < e->deadline) ||
 	    ((error == ENOENT || error == ECONNREFUSED) &&
-	    e->open.proto == MSG_PROTO_1 && timercmp(&now, &e->late, <)))
+	    e->open.proto == MSG_PROTO_1 && now < e->late))
 		evtimer_add(&e->timer, &retry);
 	else {
 		if (e->why != NULL)

@@ -9,6 +9,8 @@ PROBE		:= $(BUILD)/regress/sandbox/probe
 RULES		:= $(BUILD)/regress/sandbox/rules
 HOSTILES	:= $(addprefix $(BUILD)/,$(basename \
 		   $(wildcard regress/sandbox/hostile_*.c)))
+INJECT		:= $(BUILD)/regress/faults/inject
+CLOCK		:= $(BUILD)/regress/faults/clock.so
 BENCH_SRCS	:= $(wildcard regress/bench/*.c)
 BENCH		:= $(BUILD)/regress/bench/bench
 SCRIPTS		:= $(wildcard regress/proto/*_test.py) \
@@ -62,7 +64,18 @@ $(BUILD)/regress/fuzz/conf_fuzz: $(addprefix $(BUILD)/parent/,conf.o \
 $(BUILD)/regress/fuzz/engine_fuzz: $(FUZZ_PLAY)
 $(BUILD)/regress/fuzz/%.o: CPPFLAGS += -Iparent
 
-tests: $(UNIT_BINS) $(PROBE) $(RULES) $(HOSTILES) $(BENCH) $(FUZZ_BINS)
+# What breaks the processes of a test.
+$(INJECT): $(INJECT).o
+	@echo "LD $@"
+	$(Q)$(CC) $(CFLAGS) $(LHARDEN) $(LDFLAGS) -o $@ $< $(LIBS)
+
+$(CLOCK): regress/faults/clock.c Makefile
+	@mkdir -p $(@D)
+	@echo "CC $@"
+	$(Q)$(CC) $(BASE) $(WARN) -O1 -fPIC -shared -o $@ $<
+
+tests: $(UNIT_BINS) $(PROBE) $(RULES) $(HOSTILES) $(BENCH) $(FUZZ_BINS) \
+    $(INJECT) $(CLOCK)
 
 # Objects are kept: nothing is said after the count.
 .SECONDARY:
@@ -141,5 +154,5 @@ fuzz-afl:
 	    "-o build/afl/NAME build/afl/regress/fuzz/NAME_fuzz"
 
 -include $(UNIT_BINS:=.d) $(addprefix $(BUILD)/,$(PROBE_SRCS:.c=.d) \
-	$(BENCH_SRCS:.c=.d)) $(RULES).d $(HOSTILES:=.d) $(FUZZ_BINS:=.d) \
+	$(BENCH_SRCS:.c=.d)) $(RULES).d $(HOSTILES:=.d) $(INJECT).d $(FUZZ_BINS:=.d) \
 	$(FUZZ_PLAY:.o=.d)

@@ -19,6 +19,8 @@
 #include "hypjson.h"
 #include "vmengine.h"
 
+#define VME_STRAY_TIME	1000	/* ms between lines a guest can cause */
+
 /* Frames for one session that lie back to back in the buffer. */
 struct vme_run {
 	struct vme_session	*session;
@@ -37,7 +39,7 @@ struct vme_tty {
 	int			 garbled;	/* broken framing */
 	struct vme_session	*full;		/* whose */
 	unsigned int		 strays;	/* dropped without a line */
-	time_t			 stray_time;
+	uint64_t		 stray_next;	/* when one may have a line */
 };
 
 static struct vme_tty	 tty = { .fd = -1 };
@@ -357,8 +359,8 @@ vme_tty_flush(struct vme_run *run)
 static void
 vme_tty_pause(struct vme_session *s)
 {
-	struct timeval	 now, tv, wait;
-	uint32_t	 ms;
+	struct timeval	 wait;
+	uint64_t	 gone, ms;
 
 	tty.paused = 1;
 	tty.full = s;
@@ -367,14 +369,10 @@ vme_tty_pause(struct vme_session *s)
 		return;
 	ms = env->conf.timeouts.shim < VME_AWAY_TIME ?
 	    env->conf.timeouts.shim : VME_AWAY_TIME;
-	wait.tv_sec = ms / 1000;
+	gone = vme_now() - s->left;
+	ms = gone < ms ? ms - gone : 0;
+	wait.tv_sec = (time_t)(ms / 1000);
 	wait.tv_usec = (suseconds_t)(ms % 1000) * 1000;
-	gettimeofday(&now, NULL);
-	timersub(&now, &s->left, &tv);
-	if (tv.tv_sec < 0 || !timercmp(&tv, &wait, <))
-		timerclear(&wait);
-	else
-		timersub(&wait, &tv, &wait);
 	evtimer_add(&tty.away_timer, &wait);
 }
 
@@ -411,14 +409,13 @@ vme_tty_resume(void)
 static void
 vme_tty_stray(const char *what, uint64_t seq)
 {
-	struct timeval	 now;
+	uint64_t	 now = vme_now();
 
-	gettimeofday(&now, NULL);
-	if (now.tv_sec == tty.stray_time) {
+	if (now < tty.stray_next) {
 		tty.strays++;
 		return;
 	}
-	tty.stray_time = now.tv_sec;
+	tty.stray_next = now + VME_STRAY_TIME;
 	vme_vmlog(LOGL_WARN, "io", "%s %llu", what, (unsigned long long)seq);
 	if (tty.strays > 0)
 		vme_vmlog(LOGL_WARN, "io", "dropped %u more such messages",

@@ -6,7 +6,6 @@
  */
 
 #include <sys/types.h>
-#include <sys/time.h>
 
 #include <poll.h>
 #include <stdlib.h>
@@ -192,7 +191,7 @@ vme_session_left(struct vme_conn *c)
 		}
 		LIST_REMOVE(s, claim_entry);
 		s->conn = NULL;
-		gettimeofday(&s->left, NULL);
+		s->left = vme_now();
 		vme_session_keep(s, c);
 	}
 	c->session = NULL;

@@ -142,7 +142,7 @@ struct vme_session {
 	uint64_t		 paced;		/* ms: no stdin before */
 	struct vme_chunks	 away;		/* kept without a shim */
 	size_t			 awaylen;
-	struct timeval		 left;		/* when the shim went */
+	uint64_t		 left;		/* when the shim went */
 	struct vme_connq	 waiters;
 };
 RB_HEAD(vme_tokens, vme_session);

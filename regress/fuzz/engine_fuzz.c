@@ -49,10 +49,8 @@
 #define VME_DRAIN_MAX	16384
 
 int	 vme_main(int, char *[]);
-static int	clock_day(struct timeval *, void *);
 
 #define main		vme_main
-#define gettimeofday	clock_day
 #pragma GCC diagnostic ignored "-Wshadow"
 #include "../../vmengine/agent_ctl.c"
 #include "../../vmengine/agent_tty.c"
@@ -71,7 +69,6 @@ static int	clock_day(struct timeval *, void *);
 #include "../../vmengine/stdin.c"
 #include "../../vmengine/vmengine.c"
 #undef main
-#undef gettimeofday
 
 #include "play.h"
 
@@ -105,15 +102,6 @@ clock_gettime(clockid_t id, struct timespec *ts)
 		return ((int)syscall(SYS_clock_gettime, id, ts));
 	ts->tv_sec = (time_t)(clock_ms / 1000);
 	ts->tv_nsec = (long)(clock_ms % 1000) * 1000000;
-	return (0);
-}
-
-static int
-clock_day(struct timeval *tv, void *zone)
-{
-	(void)zone;
-	tv->tv_sec = (time_t)(clock_ms / 1000);
-	tv->tv_usec = (suseconds_t)(clock_ms % 1000) * 1000;
 	return (0);
 }
 
