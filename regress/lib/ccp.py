@@ -30,7 +30,7 @@ import threading
 import time
 import traceback
 
-CEILING = 60.0
+CEILING = float(os.environ.get("CCP_CEILING", "60"))
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.path.join(TOP, os.environ.get("CCP_BUILD",

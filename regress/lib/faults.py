@@ -8,6 +8,7 @@ another VM that may not.  FAULTS=all in the environment: every step is walked;
 else some of them, chosen with CCP_SEED, which is printed.
 """
 
+import itertools
 import select
 
 import ccp1
@@ -200,9 +201,12 @@ class Life:
 	"""A VM's life.  run() goes through all of it; it may be cut: dead()
 	says whether somebody has been killed that it needs."""
 
+	number = itertools.count()
+
 	def __init__(self, d, ident, dead=lambda: False, agent=None):
 		self.d, self.id, self.dead = d, ident, dead
-		self.agent = agent or Guestling(d.dir, ident)
+		self.agent = agent or Guestling(d.dir, "life%d" %
+		    next(self.number))
 		self.conns = []
 		self.done = False
 
@@ -215,6 +219,8 @@ class Life:
 			c.close()
 			if c in self.d.clients:
 				self.d.clients.remove(c)
+		if not isinstance(self.agent, Guestling):
+			return
 		self.agent.close()
 		for p in (self.agent.ctl_path, self.agent.io_path):
 			if os.path.exists(p):
