@@ -62,7 +62,7 @@ static void	engine_connect(int, short, void *);
 static int	engine_connect_one(struct engine *, const char *, int *);
 static void	engine_refuse(uint32_t, enum msg_step, int);
 static void	engine_start(struct engine *);
-static void	engine_config(struct engine *);
+static void	engine_config(struct engine *, int);
 static void	engine_timeout(int, short, void *);
 static void	engine_failed(struct engine *, enum msg_step, int);
 static void	engine_exited(struct child *, int, int);
@@ -131,8 +131,11 @@ engines_open(const struct msg_vm_open *open, int fd)
 		engine_refuse(open->vmid, MSG_STEP_LIMIT, EAGAIN);
 		return (0);
 	}
-	if ((e = calloc(1, sizeof(*e))) == NULL)
-		fatal("%s", __func__);
+	if ((e = calloc(1, sizeof(*e))) == NULL) {
+		log_warn("register %s", open->id);
+		engine_refuse(open->vmid, MSG_STEP_ENGINE, ENOMEM);
+		return (0);
+	}
 	e->open = *open;
 	e->cred = cred;
 	e->ctl = e->io = e->console = e->peer = -1;
@@ -238,29 +241,45 @@ static void
 engine_start(struct engine *e)
 {
 	struct timeval	 tv = { PARENT_READY_TIME, 0 };
+	int		 sv[2];
 
+	/* All that may fail is done before it can say that it is ready. */
+	if (spawn_socketpair(sv) == -1) {
+		log_warn("socketpair");
+		engine_failed(e, MSG_STEP_ENGINE, errno);
+		return;
+	}
+	e->peer = sv[1];
 	if (child_start(&e->child, "ccp-vmengine", &penv->engine_ids,
 	    penv->nofile, penv->rootfd, e->open.id, engine_exited) == -1) {
 		log_warn("ccp-vmengine");
+		close(sv[0]);
 		engine_failed(e, MSG_STEP_ENGINE, errno);
 		return;
 	}
 	e->state = ENGINE_STARTING;
 	evtimer_set(&e->timer, engine_timeout, e);
 	evtimer_add(&e->timer, &tv);
-	if (child_channel(&e->child, engine_table, ENGINE_STARTING) == -1)
-		fatal("%s", __func__);
-	engine_config(e);
+	if (child_channel(&e->child, engine_table, ENGINE_STARTING) == -1) {
+		log_warn("channel of the engine of %s", e->open.id);
+		close(e->child.proc.channel);
+		close(sv[0]);
+		child_kill(&e->child);
+		return;
+	}
+	engine_config(e, sv[0]);
 }
 
-/* Everything the engine will ever get from us; it reads it sandboxed. */
+/*
+ * Everything the engine will ever get from us; it reads it sandboxed.  peer
+ * is its end of the channel to the frontend.
+ */
 static void
-engine_config(struct engine *e)
+engine_config(struct engine *e, int peer)
 {
 	struct msg_vm_conf	 conf;
 	struct imsgev		*iev = &e->child.iev;
 	const uint32_t		*t = penv->conf.timeouts;
-	int			 sv[2];
 
 	memset(&conf, 0, sizeof(conf));
 	conf.vmid = e->open.vmid;
@@ -278,18 +297,12 @@ engine_config(struct engine *e)
 	strlcpy(conf.id, e->open.id, sizeof(conf.id));
 	strlcpy(conf.ctl, e->open.ctl, sizeof(conf.ctl));
 	strlcpy(conf.path, penv->path, sizeof(conf.path));
-	if (spawn_socketpair(sv) == -1) {
-		log_warn("socketpair");
-		child_kill(&e->child);
-		return;
-	}
-	e->peer = sv[1];
 	imsgev_send(iev, MSG_VM_CONF, -1, msg_vm_conf_encode(&conf));
 	imsgev_send(iev, MSG_VM_CTL, e->ctl, NULL);
 	imsgev_send(iev, MSG_VM_IO, e->io, NULL);
 	if (e->console != -1)
 		imsgev_send(iev, MSG_VM_CONSOLE, e->console, NULL);
-	imsgev_send(iev, MSG_VM_PEER, sv[0], NULL);
+	imsgev_send(iev, MSG_VM_PEER, peer, NULL);
 	imsgev_signal(iev, MSG_VM_COMMIT);
 	e->ctl = e->io = e->console = -1;
 }
