@@ -20,6 +20,7 @@
 #include "log.h"
 
 static void	imsgev_event(int, short, void *);
+static void	imsgev_watch(struct imsgev *, short);
 static void	imsgev_update(struct imsgev *);
 static void	imsgev_end(struct imsgev *, enum imsgev_end);
 static int	imsgev_messages(struct imsgev *);
@@ -40,8 +41,7 @@ imsgev_init(struct imsgev *iev, int fd, const struct imsgev_handler *table,
 	iev->iev_queue_max = IMSGEV_QUEUE_MAX;
 	iev->iev_ended = ended;
 	iev->iev_arg = arg;
-	event_set(&iev->iev_ev, fd, EV_READ, imsgev_event, iev);
-	event_add(&iev->iev_ev, NULL);
+	imsgev_watch(iev, EV_READ);
 	return (0);
 }
 
@@ -107,6 +107,15 @@ imsgev_flush(struct imsgev *iev)
 	}
 }
 
+/* Without memory to wait for it: look again and again. */
+static void
+imsgev_watch(struct imsgev *iev, short want)
+{
+	event_set(&iev->iev_ev, iev->iev_fd, want, imsgev_event, iev);
+	if (event_add(&iev->iev_ev, NULL) == -1)
+		event_active(&iev->iev_ev, want, 1);
+}
+
 /* Read only while the peer takes what it is sent; write while there is any. */
 static void
 imsgev_update(struct imsgev *iev)
@@ -121,8 +130,7 @@ imsgev_update(struct imsgev *iev)
 	if (queued > 0)
 		want |= EV_WRITE;
 	event_del(&iev->iev_ev);
-	event_set(&iev->iev_ev, iev->iev_fd, want, imsgev_event, iev);
-	event_add(&iev->iev_ev, NULL);
+	imsgev_watch(iev, want);
 }
 
 static void

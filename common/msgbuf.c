@@ -152,6 +152,17 @@ ibuf_close(struct msgbuf *m, struct ibuf *buf)
 	ibufq_push(&m->bufs, buf);
 }
 
+/*
+ * Errors that pass: a full socket, no memory for it, or too many descriptors
+ * on their way to a peer that has to receive some first.
+ */
+static int
+is_soft(int error)
+{
+	return (error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS ||
+	    error == ENOMEM || error == ETOOMANYREFS);
+}
+
 /* A read failed with errno: the stream cannot be cut into messages again. */
 static int
 read_failed(struct msgbuf *m)
@@ -298,7 +309,7 @@ ibuf_read(int fd, struct msgbuf *m)
 		n = readv(fd, &iov, 1);
 	} while (n == -1 && errno == EINTR);
 	if (n == -1) {
-		if (errno == EAGAIN || errno == EWOULDBLOCK)
+		if (is_soft(errno))
 			return (1);
 		return (read_failed(m));
 	}
@@ -376,7 +387,7 @@ msgbuf_read(int fd, struct msgbuf *m)
 		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
 	} while (n == -1 && errno == EINTR);
 	if (n == -1) {
-		if (errno == EAGAIN || errno == EWOULDBLOCK)
+		if (is_soft(errno))
 			return (1);
 		return (read_failed(m));
 	}
@@ -385,17 +396,6 @@ msgbuf_read(int fd, struct msgbuf *m)
 	if (n == 0)
 		return (0);
 	return (process(m, m->rlen + n));
-}
-
-/*
- * Errors that pass: a full socket, no memory for it, or too many descriptors
- * on their way to a peer that has to receive some first.
- */
-static int
-is_soft(int error)
-{
-	return (error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS ||
-	    error == ETOOMANYREFS);
 }
 
 /* A buffer that has a descriptor starts a write of its own. */

@@ -5,6 +5,7 @@
  * come from clients and are not trusted.
  */
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,6 +93,13 @@ peer_log(enum log_level level, uint32_t client, const char *fmt, ...)
 	fields[1].key = NULL;
 	log_entry(level, fields, "%s", msg);
 	free(msg);
+}
+
+int
+peer_again(int error)
+{
+	return (error == EAGAIN || error == EINTR || error == ENOBUFS ||
+	    error == ENOMEM);
 }
 
 int

@@ -28,6 +28,12 @@ uint8_t	*peer_reply(int proto, int opcode, const void *payload, size_t len,
 uint8_t	*peer_fail(int proto, int opcode, size_t *framelen, const char *,
 	    va_list) __attribute__((__format__(printf, 4, 0)));
 
+/*
+ * Did a read or write fail for now only?  The event loop tries again.  Who
+ * lacks memory has not lost his peer.
+ */
+int	 peer_again(int error);
+
 /* A log line with the field client=<number>. */
 void	 peer_log(enum log_level, uint32_t client, const char *, ...)
 	    __attribute__((__format__(printf, 3, 4)));

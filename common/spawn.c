@@ -288,6 +288,15 @@ spawn_kill(pid_t pid)
 	errno = save;
 }
 
+void
+spawn_undo(struct spawned *s)
+{
+	spawn_kill(s->pid);
+	spawn_close(&s->pidfd);
+	spawn_close(&s->channel);
+	spawn_close(&s->log);
+}
+
 static void
 spawn_close(int *fd)
 {

@@ -31,6 +31,9 @@ struct spawned {
 int	 spawn(struct spawned *s, const char *path, const char *const *args,
 	    int rootfd);
 
+/* Kills and reaps it, and closes the descriptors. */
+void	 spawn_undo(struct spawned *s);
+
 /* Non-blocking, close-on-exec stream socket pair.  0, or -1 [errno]. */
 int	 spawn_socketpair(int sv[2]);
 

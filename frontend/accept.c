@@ -55,7 +55,8 @@ fe_accept_start(void)
 	for (i = 0; i < nlisteners; i++) {
 		event_set(&listeners[i].ev, listeners[i].fd,
 		    EV_READ | EV_PERSIST, fe_accept, &listeners[i]);
-		event_add(&listeners[i].ev, NULL);
+		if (event_add(&listeners[i].ev, NULL) == -1)
+			fatal("%s", __func__);
 	}
 	evtimer_set(&pause_timer, fe_accept_resume, NULL);
 }
@@ -141,13 +142,21 @@ fe_accept_failed(int error)
 static void
 fe_accept_resume(int fd, short event, void *arg)
 {
-	size_t	 i;
+	struct timeval	 tv = { FE_ACCEPT_PAUSE, 0 };
+	size_t		 i;
 
 	(void)fd;
 	(void)event;
 	(void)arg;
 	paused = 0;
 	for (i = 0; i < nlisteners; i++)
+		if (listeners[i].fd != -1 &&
+		    event_add(&listeners[i].ev, NULL) == -1)
+			paused = 1;
+	if (!paused)
+		return;
+	for (i = 0; i < nlisteners; i++)
 		if (listeners[i].fd != -1)
-			event_add(&listeners[i].ev, NULL);
+			event_del(&listeners[i].ev);
+	evtimer_add(&pause_timer, &tv);
 }

@@ -102,8 +102,12 @@ fe_vm_opened(struct imsgev *iev, struct ibuf *b, int *fd)
 	    vm->state != MSG_STATE_OPENING)
 		return (-1);
 	if (imsgev_init(&vm->engine, *fd, fe_engine_table,
-	    FE_ENGINE_STARTING, fe_engine_ended, vm) == -1)
-		fatal("%s", __func__);
+	    FE_ENGINE_STARTING, fe_engine_ended, vm) == -1) {
+		imsgev_send(&fenv->parent, MSG_VM_KILL, -1,
+		    msg_u32_encode(vmid));
+		fe_vm_open_failed(vm, "could not start the VM's engine");
+		return (0);
+	}
 	*fd = -1;
 	vm->has_engine = 1;
 	vm->engine_pid = pid;

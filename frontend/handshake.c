@@ -130,7 +130,11 @@ fe_conn_update(struct fe_conn *c)
 	if (want == 0)
 		return;
 	event_set(&c->ev, c->fd, want | EV_PERSIST, fe_conn_event, c);
-	event_add(&c->ev, NULL);
+	if (event_add(&c->ev, NULL) == -1) {
+		/* It would wait for ever; who called us still has it. */
+		c->ev_flags = 0;
+		event_active(&c->timer, want, 1);
+	}
 }
 
 /* Half a request: an idle connection may stay, an unfinished one not. */
@@ -138,8 +142,8 @@ static void
 fe_conn_timeout(int fd, short event, void *arg)
 {
 	(void)fd;
-	(void)event;
-	fe_conn_error(arg, "timeout reading a request");
+	fe_conn_error(arg, event & EV_TIMEOUT ? "timeout reading a request" :
+	    "no memory to wait for it");
 }
 
 static void
@@ -172,7 +176,7 @@ fe_conn_read(struct fe_conn *c)
 
 	n = recv(c->fd, c->in + c->inlen, c->want - c->inlen, MSG_DONTWAIT);
 	if (n == -1) {
-		if (errno == EAGAIN || errno == EINTR)
+		if (peer_again(errno))
 			return (0);
 		fe_conn_error(c, log_strerror(errno));
 		return (-1);
@@ -336,7 +340,7 @@ fe_conn_flush(struct fe_conn *c)
 	n = send(c->fd, c->out + c->outoff, c->outlen,
 	    MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n == -1) {
-		if (errno == EAGAIN || errno == EINTR)
+		if (peer_again(errno))
 			return (0);
 		fe_conn_close(c);
 		return (-1);
@@ -358,7 +362,7 @@ fe_conn_write(struct fe_conn *c, uint8_t *frame, size_t len)
 	ssize_t	 n;
 
 	n = send(c->fd, frame, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n == -1 && errno != EAGAIN && errno != EINTR)
+	if (n == -1 && !peer_again(errno))
 		n = (ssize_t)len;
 	if (n == -1)
 		n = 0;

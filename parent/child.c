@@ -40,7 +40,7 @@ child_start(struct child *ch, const char *name, const struct ids *ids,
 {
 	const char	*args[5];
 	char		 path[MSG_PATH_MAX + 1], num[4][24];
-	int		 i, n;
+	int		 i, n, save;
 
 	n = snprintf(path, sizeof(path), "%s/%s", penv->flags.fl_libexec,
 	    name);
@@ -58,16 +58,24 @@ child_start(struct child *ch, const char *name, const struct ids *ids,
 	args[4] = NULL;
 	if (spawn(&ch->proc, path, args, rootfd) == -1)
 		return (-1);
+	event_set(&ch->log_ev, ch->proc.log, EV_READ | EV_PERSIST, child_log,
+	    ch);
+	event_set(&ch->exit_ev, ch->proc.pidfd, EV_READ | EV_PERSIST,
+	    child_exit, ch);
+	if (event_add(&ch->log_ev, NULL) == -1 ||
+	    event_add(&ch->exit_ev, NULL) == -1) {
+		/* Nobody would see its end. */
+		save = errno;
+		event_del(&ch->log_ev);
+		spawn_undo(&ch->proc);
+		errno = save;
+		return (-1);
+	}
 	ch->vm = vm;
 	ch->exited = exited;
 	ch->running = 1;
 	memset(&ch->bucket, 0, sizeof(ch->bucket));
 	ch->iev.iev_fd = -1;
-	event_set(&ch->log_ev, ch->proc.log, EV_READ | EV_PERSIST, child_log,
-	    ch);
-	event_add(&ch->log_ev, NULL);
-	event_set(&ch->exit_ev, ch->proc.pidfd, EV_READ, child_exit, ch);
-	event_add(&ch->exit_ev, NULL);
 	return (0);
 }
 
@@ -154,10 +162,9 @@ child_exit(int fd, short event, void *arg)
 	(void)event;
 	memset(&si, 0, sizeof(si));
 	if (waitid(P_PIDFD, (id_t)fd, &si, WEXITED | WNOHANG) == -1 ||
-	    si.si_pid == 0) {
-		event_add(&ch->exit_ev, NULL);
+	    si.si_pid == 0)
 		return;
-	}
+	event_del(&ch->exit_ev);
 	ch->running = 0;
 	while (child_log_read(ch) == 1)
 		;

@@ -91,11 +91,11 @@ vme_ctl_init(int fd)
 	ctl.in = vme_malloc(ctl.insize);
 	event_set(&ctl.rev, fd, EV_READ | EV_PERSIST, vme_ctl_read, NULL);
 	event_set(&ctl.wev, fd, EV_WRITE, vme_ctl_write, NULL);
-	event_add(&ctl.rev, NULL);
+	vme_watch(&ctl.rev, NULL);
 	tv.tv_sec = env->conf.timeouts.ready / 1000;
 	tv.tv_usec = (suseconds_t)(env->conf.timeouts.ready % 1000) * 1000;
 	evtimer_set(&env->ready_timer, vme_ctl_timeout, NULL);
-	evtimer_add(&env->ready_timer, &tv);
+	vme_watch(&env->ready_timer, &tv);
 }
 
 /* Whoever still waits is told. */
@@ -233,14 +233,14 @@ vme_ctl_send(void)
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n == -1 && errno == EINTR)
 			continue;
-		if (n == -1 && errno != EAGAIN) {
+		if (n == -1 && !peer_again(errno)) {
 			vme_lost(log_strerror(errno));
 			return;
 		}
 		if (n > 0)
 			t->off += (size_t)n;
 		if (t->off < o->len) {
-			event_add(&ctl.wev, NULL);
+			vme_watch(&ctl.wev, NULL);
 			return;
 		}
 		vme_ctl_sent(t);
@@ -299,7 +299,7 @@ vme_ctl_read(int fd, short event, void *arg)
 	n = recv(fd, ctl.in + ctl.inlen, ctl.insize - ctl.inlen,
 	    MSG_DONTWAIT);
 	if (n == -1) {
-		if (errno != EAGAIN && errno != EINTR)
+		if (!peer_again(errno))
 			vme_lost(log_strerror(errno));
 		return;
 	}

@@ -67,7 +67,7 @@ vme_tty_init(int fd)
 	tty.in = vme_malloc(tty.insize);
 	event_set(&tty.rev, fd, EV_READ | EV_PERSIST, vme_tty_read, NULL);
 	evtimer_set(&tty.away_timer, vme_tty_away, NULL);
-	event_add(&tty.rev, NULL);
+	vme_watch(&tty.rev, NULL);
 	vme_stdin_init(fd);
 }
 
@@ -103,7 +103,7 @@ vme_tty_read(int fd, short event, void *arg)
 		vme_tty_messages();
 	else if (n == 0)
 		vme_lost("I/O channel closed");
-	else if (errno != EAGAIN && errno != EINTR)
+	else if (!peer_again(errno))
 		vme_lost(log_strerror(errno));
 }
 
@@ -373,7 +373,7 @@ vme_tty_pause(struct vme_session *s)
 	ms = gone < ms ? ms - gone : 0;
 	wait.tv_sec = (time_t)(ms / 1000);
 	wait.tv_usec = (suseconds_t)(ms % 1000) * 1000;
-	evtimer_add(&tty.away_timer, &wait);
+	vme_watch(&tty.away_timer, &wait);
 }
 
 static void
@@ -402,7 +402,7 @@ vme_tty_resume(void)
 	evtimer_del(&tty.away_timer);
 	vme_tty_messages();
 	if (tty.fd != -1 && !tty.paused)
-		event_add(&tty.rev, NULL);
+		vme_watch(&tty.rev, NULL);
 }
 
 /* A guest can cause these at will: one line a second. */

@@ -128,7 +128,7 @@ vme_conn_drain(struct vme_conn *c)
 	}
 	c->closing = 1;
 	env->nclosing++;
-	evtimer_add(&c->timer, &tv);
+	vme_watch(&c->timer, &tv);
 	vme_conn_update(c);
 }
 
@@ -163,7 +163,7 @@ vme_conn_wake(struct vme_conn *c)
 	c->queued = 1;
 	TAILQ_INSERT_TAIL(&env->runq, c, run_entry);
 	if (!evtimer_pending(&env->run_ev, NULL))
-		evtimer_add(&env->run_ev, &now);
+		vme_watch(&env->run_ev, &now);
 }
 
 void
@@ -197,7 +197,7 @@ vme_conn_wait(struct vme_conn *c, enum vme_wait wait, uint32_t ms)
 	if (ms > 0) {
 		tv.tv_sec = ms / 1000;
 		tv.tv_usec = (suseconds_t)(ms % 1000) * 1000;
-		evtimer_add(&c->timer, &tv);
+		vme_watch(&c->timer, &tv);
 	}
 	vme_conn_update(c);
 }
@@ -254,7 +254,7 @@ vme_conn_update(struct vme_conn *c)
 	if (want == 0)
 		return;
 	event_set(&c->ev, c->fd, want | EV_PERSIST, vme_conn_event, c);
-	event_add(&c->ev, NULL);
+	vme_watch(&c->ev, NULL);
 }
 
 static void
@@ -290,7 +290,7 @@ vme_conn_read(struct vme_conn *c)
 		n = recv(c->fd, buf, size, MSG_DONTWAIT);
 	} while (n == -1 && errno == EINTR);
 	if (n == -1) {
-		if (errno == EAGAIN)
+		if (peer_again(errno))
 			return;
 		if (c->proto != MSG_PROTO_1 && !c->is_io) {
 			vme_conn_error(c, "read: %s", log_strerror(errno));

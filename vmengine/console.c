@@ -32,7 +32,7 @@ vme_console_init(int fd)
 	console_fd = fd;
 	event_set(&console_ev, fd, EV_READ | EV_PERSIST, vme_console_read,
 	    NULL);
-	event_add(&console_ev, NULL);
+	vme_watch(&console_ev, NULL);
 }
 
 void
@@ -55,7 +55,7 @@ vme_console_read(int fd, short event, void *arg)
 	(void)arg;
 	n = recv(fd, console_buf + console_len,
 	    VME_CONSOLE_LINE - console_len, MSG_DONTWAIT);
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+	if (n == -1 && peer_again(errno))
 		return;
 	if (n <= 0) {
 		if (console_len > 0)

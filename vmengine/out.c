@@ -120,7 +120,7 @@ vme_conn_send(struct vme_conn *c, const uint8_t *p, size_t len,
 		c->outlen += ch->len - ch->off;
 	else
 		c->replylen += ch->len - ch->off;
-	if (error != 0 && error != EAGAIN)
+	if (error != 0 && !peer_again(error))
 		vme_conn_broken(c, stream, error);
 	else
 		vme_conn_update(c);
@@ -135,6 +135,13 @@ vme_conn_broken(struct vme_conn *c, int stream, int error)
 {
 	struct vme_chunk	*ch;
 
+	if (error != EPIPE && error != ECONNRESET && !c->is_io) {
+		/* It is there still, and would wait. */
+		peer_log(LOGL_ERROR, c->client, "error writing to client: %s",
+		    log_strerror(error));
+		vme_conn_close(c);
+		return;
+	}
 	if ((c->proto == MSG_PROTO_1 || c->is_io) && !c->closing) {
 		/*
 		 * A client's requests are served to the end all the same.
@@ -178,12 +185,12 @@ vme_conn_flush(struct vme_conn *c)
 		if (n == -1) {
 			if (errno == EINTR)
 				continue;
-			if (errno != EAGAIN)
+			if (!peer_again(errno))
 				vme_conn_broken(c, ch->stream, errno);
 			break;
 		}
 		if (c->closing)
-			evtimer_add(&c->timer, &tv);
+			vme_watch(&c->timer, &tv);
 		ch->off += (size_t)n;
 		if (ch->stream)
 			c->outlen -= (size_t)n;

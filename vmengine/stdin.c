@@ -124,7 +124,7 @@ vme_stdin_flush(void)
 		if (n == -1) {
 			if (errno == EINTR)
 				continue;
-			if (errno == EAGAIN)
+			if (peer_again(errno))
 				return (0);
 			vme_lost(log_strerror(errno));
 			return (-1);
@@ -191,7 +191,7 @@ vme_stdin_send(const uint8_t *p, size_t len)
 	do {
 		n = send(in.fd, p, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (n == -1 && errno == EINTR);
-	if (n == -1 && errno != EAGAIN) {
+	if (n == -1 && !peer_again(errno)) {
 		vme_lost(log_strerror(errno));
 		return;
 	}
@@ -203,7 +203,7 @@ vme_stdin_send(const uint8_t *p, size_t len)
 	in.outlen = len - (size_t)n;
 	in.out = vme_malloc(in.outlen);
 	memcpy(in.out, p + n, in.outlen);
-	event_add(&in.wev, NULL);
+	vme_watch(&in.wev, NULL);
 }
 
 /*
@@ -258,7 +258,7 @@ vme_stdin_split(uint64_t seq, const uint8_t *data, size_t len)
 	}
 	in.outlen = (size_t)(p - in.out);
 	if (vme_stdin_flush() == 0 && in.outlen > 0)
-		event_add(&in.wev, NULL);
+		vme_watch(&in.wev, NULL);
 }
 
 /* The headers are the agent's already; their lengths are made true. */

@@ -97,6 +97,13 @@ vme_malloc(size_t size)
 	return (p);
 }
 
+void
+vme_watch(struct event *ev, const struct timeval *tv)
+{
+	if (event_add(ev, tv) == -1)
+		fatal("event_add");
+}
+
 uint64_t
 vme_now(void)
 {

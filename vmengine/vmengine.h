@@ -232,6 +232,8 @@ void	 vme_frontend_broke(const char *why);
 void	 vme_vmlog(enum log_level, const char *section, const char *, ...)
 	    __attribute__((__format__(printf, 3, 4)));
 void	*vme_malloc(size_t);
+/* event_add(3); what nobody waits for would hang: fatal. */
+void	 vme_watch(struct event *, const struct timeval *);
 uint64_t vme_now(void);		/* ms of a clock that does not jump */
 
 /* conn.c: connections; out.c: what goes to them */

@@ -230,6 +230,14 @@ class Life:
 		    "without its" not in c]
 		check(not bad, "agent: %s" % bad)
 
+	def hung_up(self):
+		"""Has any connection been ended by the other side?"""
+		p = select.poll()
+		for c in self.conns:
+			if c.sock.fileno() != -1:
+				p.register(c.sock, select.POLLRDHUP)
+		return bool(p.poll(0))
+
 	strict = True
 
 	def try_run(self, daemon_too=False):
@@ -335,8 +343,10 @@ class Life1(Life):
 		self.reply(other)
 		other.send("allocateIO", {"nStreams": 2})
 		base = self.reply(other).data["ioBase"]
-		other.sock.setblocking(True)
-		got = other.sock.recvmsg(1, socket.CMSG_LEN(4), 0)
+		try:
+			got = other.sock.recvmsg(1, socket.CMSG_LEN(4), 0)
+		except BlockingIOError:
+			raise Fail("the descriptor does not come")
 		if not got[0]:
 			raise Cut("descriptor")
 		fds = array.array("i", got[1][0][2])
