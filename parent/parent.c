@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ enum parent_state {
 	PARENT_RUNNING = 0x02
 };
 
+static void	parent_stdio(void);
 static void	parent_conf(void);
 static void	parent_report(const char *);
 static void	parent_level(const char **);
@@ -72,6 +74,7 @@ main(int argc, char *argv[])
 {
 	int	 control_fd;
 
+	parent_stdio();
 	flags_get(&penv->flags, argc, argv);
 	penv->is_root = geteuid() == 0;
 	penv->pod = penv->flags.fl_uri[0] != '\0';
@@ -128,6 +131,19 @@ main(int argc, char *argv[])
 	if (ksm_handles_signals())
 		ksm_restore();
 	return (penv->status);
+}
+
+/* The log, written to a closed standard error, must not reach a socket. */
+static void
+parent_stdio(void)
+{
+	int	 fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd < STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
 }
 
 /*
