@@ -62,8 +62,12 @@ imsgev_clear(struct imsgev *iev)
 void
 imsgev_send(struct imsgev *iev, uint32_t type, int fd, struct ibuf *payload)
 {
-	struct ibuf	*m;
+	const struct msg_info	*mi = msg_info(type);
+	struct ibuf		*m;
 
+	/* What could not be encoded is not sent as nothing. */
+	if (payload == NULL && mi != NULL && mi->min > 0)
+		fatal("%s: %s", __func__, mi->name);
 	if (iev->iev_fd == -1) {
 		if (fd != -1)
 			close(fd);

@@ -15,7 +15,21 @@
 
 #include <jansson.h>
 
+#include "log.h"
 #include "sandbox.h"
+
+static void	*warm_malloc(size_t);
+
+/* The JSON library may crash where it gets none. */
+static void *
+warm_malloc(size_t size)
+{
+	void	*p;
+
+	if ((p = malloc(size)) == NULL)
+		fatal("%s", __func__);
+	return (p);
+}
 
 void
 sbx_warmup(void)
@@ -26,6 +40,7 @@ sbx_warmup(void)
 
 	/* Reads /dev/urandom, by default at the first object. */
 	json_object_seed(0);
+	json_set_alloc_funcs(warm_malloc, free);
 	arc4random_buf(&byte, sizeof(byte));
 	/* Reads /etc/localtime. */
 	tzset();

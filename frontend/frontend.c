@@ -87,7 +87,8 @@ fe_parent_ended(struct imsgev *iev, enum imsgev_end end)
 
 	if (end == IMSGEV_VIOLATION)
 		fatalx("parent: %s", iev->iev_why);
-	event_loopexit(&now);
+	if (event_loopexit(&now) == -1)
+		event_loopbreak();
 }
 
 /* Of connections: half of the descriptors at most. */

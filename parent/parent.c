@@ -555,9 +555,10 @@ parent_check_done(void)
 {
 	parent_status();
 	if (penv->stopping && !penv->frontend.running &&
-	    engines_running() == 0)
-		event_loopexit(NULL);
-	else if (penv->pod && penv->unregistered && engines_alive() == 0)
+	    engines_running() == 0) {
+		if (event_loopexit(NULL) == -1)
+			event_loopbreak();
+	} else if (penv->pod && penv->unregistered && engines_alive() == 0)
 		parent_stop(penv->status);
 }
 

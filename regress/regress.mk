@@ -74,8 +74,20 @@ $(CLOCK): regress/faults/clock.c Makefile
 	@echo "CC $@"
 	$(Q)$(CC) $(BASE) $(WARN) -O1 -fPIC -shared -o $@ $<
 
+# The engine's fuzz target with allocations that fail.
+ALLOC		:= $(BUILD)/regress/faults/alloc
+comma		:= ,
+WRAPPED		:= malloc calloc realloc reallocarray strdup strndup vasprintf \
+		   asprintf
+$(ALLOC): $(ALLOC).o $(BUILD)/regress/fuzz/engine_fuzz.o $(FUZZ_PLAY) \
+    $(BUILD)/libcommon.a
+	@echo "LD $@"
+	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LHARDEN) $(LDFLAGS) -o $@ \
+	    $(addprefix -Wl$(comma)--wrap=,$(WRAPPED)) $(filter %.o,$^) \
+	    $(BUILD)/libcommon.a $(LIBS)
+
 tests: $(UNIT_BINS) $(PROBE) $(RULES) $(HOSTILES) $(BENCH) $(FUZZ_BINS) \
-    $(INJECT) $(CLOCK)
+    $(INJECT) $(CLOCK) $(ALLOC)
 
 # Objects are kept: nothing is said after the count.
 .SECONDARY:
@@ -83,7 +95,8 @@ tests: $(UNIT_BINS) $(PROBE) $(RULES) $(HOSTILES) $(BENCH) $(FUZZ_BINS) \
 # What is run on a build in directory $(1).
 suite		= CCP_BUILD=$(1) $(addprefix $(1)/regress/unit/,$(UNIT)) \
 		   $(addprefix $(1)/regress/fuzz/,$(FUZZ)) \
-		   $(1)/regress/sandbox/probe $(SCRIPTS)
+		   $(1)/regress/faults/alloc $(1)/regress/sandbox/probe \
+		   $(SCRIPTS)
 SAN		:= $(MAKE) --no-print-directory SANITIZE=1 BUILD=build/asan
 
 # The daemon, started by root, needs its users.
@@ -154,5 +167,5 @@ fuzz-afl:
 	    "-o build/afl/NAME build/afl/regress/fuzz/NAME_fuzz"
 
 -include $(UNIT_BINS:=.d) $(addprefix $(BUILD)/,$(PROBE_SRCS:.c=.d) \
-	$(BENCH_SRCS:.c=.d)) $(RULES).d $(HOSTILES:=.d) $(INJECT).d $(FUZZ_BINS:=.d) \
+	$(BENCH_SRCS:.c=.d)) $(RULES).d $(HOSTILES:=.d) $(INJECT).d $(ALLOC).d $(FUZZ_BINS:=.d) \
 	$(FUZZ_PLAY:.o=.d)

@@ -32,6 +32,7 @@ static int	vme_fd_io(struct imsgev *, struct ibuf *, int *);
 static int	vme_fd_console(struct imsgev *, struct ibuf *, int *);
 static int	vme_fd_peer(struct imsgev *, struct ibuf *, int *);
 static int	vme_commit(struct imsgev *, struct ibuf *, int *);
+static void	vme_leave(void);
 static void	vme_exit(void);
 
 /* Who sends: the parent. */
@@ -114,6 +115,16 @@ vme_now(void)
 	return ((uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000);
 }
 
+/* After what is readable now.  That takes memory; else at once. */
+static void
+vme_leave(void)
+{
+	struct timeval	 now = { 0, 0 };
+
+	if (event_loopexit(&now) == -1)
+		event_loopbreak();
+}
+
 /* Everything is taken down so that a leak checker sees leaks only. */
 static void
 vme_exit(void)
@@ -146,32 +157,26 @@ vme_exit(void)
 static void
 vme_dispatch_parent(struct imsgev *iev, enum imsgev_end end)
 {
-	struct timeval	 now = { 0, 0 };
-
 	if (end == IMSGEV_VIOLATION)
 		fatalx("parent: %s", iev->iev_why);
-	event_loopexit(&now);
+	vme_leave();
 }
 
 /* Without the frontend no client can come and none can be answered. */
 static void
 vme_frontend_ended(struct imsgev *iev, enum imsgev_end end)
 {
-	struct timeval	 now = { 0, 0 };
-
 	if (end == IMSGEV_VIOLATION)
 		vme_frontend_broke(iev->iev_why);
 	else
-		event_loopexit(&now);
+		vme_leave();
 }
 
 void
 vme_frontend_broke(const char *why)
 {
-	struct timeval	 now = { 0, 0 };
-
 	log_warnx("frontend: %s", why);
-	event_loopexit(&now);
+	vme_leave();
 }
 
 static int
@@ -310,15 +315,13 @@ vme_lost(const char *why)
 void
 vme_check_done(void)
 {
-	struct timeval	 now = { 0, 0 };
-
 	if (env->state != VME_LOST || env->nclosing > 0)
 		return;
 	if (!env->told_lost)
 		imsgev_signal(&env->parent, MSG_VM_LOST);
 	env->told_lost = 1;
 	if (env->unregistered && env->nconns == 0)
-		event_loopexit(&now);
+		vme_leave();
 }
 
 /* A line about the VM: field vm, and section if given. */

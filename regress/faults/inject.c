@@ -326,7 +326,9 @@ run(void)
 				kill(pid, SIGCONT);
 			sig = 0;
 		}
-		if (leaving && !saved.changed) {
+		/* A sanitizer does not like to be watched to the end. */
+		if ((leaving || (fired && action == ERROR && !onward)) &&
+		    !saved.changed) {
 			(void)ptrace(PTRACE_DETACH, pid, 0, sig);
 			snprintf(text, sizeof(text), "%lu", seen);
 			say("detached", text);

@@ -75,6 +75,9 @@ struct world {
 	unsigned int	 nclients;
 	uint32_t	 connid;
 };
+/* Memory may be missing, and does while the engine runs. */
+extern int		 play_memoryless, play_armed;
+
 extern struct world	 w;
 
 /* Of the engine's side. */

@@ -14,6 +14,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
     "..", "lib"))
 from victims import *
 
+no_leak_check()
+
 
 @test("faults", "an engine killed at a step of a VM's life, 3.x",
     private=False)

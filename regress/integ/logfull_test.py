@@ -47,8 +47,8 @@ def rests(d):
 	"""They are idle within the ceiling: one busy process would not be."""
 	def idle():
 		at = ticks(d)
-		time.sleep(0.5)
-		return ticks(d) - at <= 10
+		time.sleep(0.2)
+		return ticks(d) - at <= 4
 	wait_for(idle, "rest")
 
 

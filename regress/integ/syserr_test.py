@@ -92,6 +92,8 @@ class Errors(Engines):
 		    lambda: [p for p in d.children()
 		    if p not in self.base]), how, n, calls, 4 if
 		    "sendto" in calls else None))
+		if SANITIZED:	# whose last act bears no watching
+			life.before_end = lambda: inj[0].leave()
 		self.hooks.catch()
 		try:
 			life.try_run()

@@ -5,7 +5,7 @@ for each single fault of its parent or its frontend."""
 
 from faults import *
 
-FEW = 4 if SANITIZED else 16	# steps of each walk
+FEW = 4 if SANITIZED else 12	# steps of each walk
 
 
 def steps_of(total, title, step):
