@@ -110,6 +110,13 @@ asan: root-users
 	+$(SAN) programs tests
 	regress/run $(call suite,build/asan)
 
+# Every fault at every step, which takes an hour; check walks some of them.
+FAULTS		:= $(addprefix regress/integ/,$(addsuffix _test.py, \
+		   faults syserr short vmsock))
+.PHONY: faults
+faults: programs tests root-users
+	FAULTS=all regress/run CCP_BUILD=$(BUILD) $(FAULTS) $(ALLOC)
+
 lint: programs
 	regress/run CCP_BUILD=$(BUILD) $(LINTS)
 

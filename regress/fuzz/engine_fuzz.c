@@ -135,7 +135,8 @@ engine_log(enum log_level level, const char *msg,
 
 	if (level <= LOGL_FATAL && fields == NULL && !play_memoryless)
 		BUG("fatal: %s", msg);
-	if (w.honest && !play_memoryless && fields == NULL && strncmp(msg, "frontend: ", 10) == 0)
+	if (w.honest && !play_memoryless && fields == NULL &&
+	    strncmp(msg, "frontend: ", 10) == 0)
 		BUG("%s", msg);
 	n = log_encode(buf, sizeof(buf), level, msg, fields);
 	if (log_decode(&rec, buf, n) == -1)
@@ -191,8 +192,8 @@ engine_run(void)
 		client_read(&w.clients[i], SIZE_MAX);
 	if (w.auto_guest)
 		guest_read(SIZE_MAX);
-	if (over && w.honest && !leaving && !play_memoryless && !(w.lost && (w.closed ||
-	    w.error)))
+	if (over && w.honest && !leaving && !play_memoryless &&
+	    !(w.lost && (w.closed || w.error)))
 		BUG("the engine ended");
 }
 
