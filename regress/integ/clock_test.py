@@ -187,6 +187,7 @@ def strays():
 				vm.client.hyper("ping")
 				c.step(STEPS[i // 10 % 2])
 		vm.client.hyper("ping")
+		c.d.wait_log("couldn't find client", mark)
 		n = len([e for e in c.d.entries(mark)
 		    if "couldn't find client" in e["msg"]])
 		check(1 <= n <= took(start) + 2, "%d lines" % n)
