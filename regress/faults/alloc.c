@@ -33,7 +33,14 @@
 #include "../fuzz/play.h"
 
 #define CORPUS		"regress/fuzz/corpus/engine"
-#define DRAWN		3	/* allocations of an input that fail */
+/* Allocations of an input that fail, and which inputs: every so many. */
+#ifdef __SANITIZE_ADDRESS__
+#define DRAWN		1
+#define EVERY		6
+#else
+#define DRAWN		2
+#define EVERY		1
+#endif
 #define MEMORYLESS	1	/* a fatal end */
 
 int	 LLVMFuzzerTestOneInput(const uint8_t *, size_t);
@@ -59,7 +66,7 @@ int	 __wrap_asprintf(char **, const char *, ...)
 static unsigned long	 count, victim;
 static unsigned long	 nfailed, nfatal, ninputs;
 static unsigned long	 only;		/* this one, to look at it */
-static int		 verdict;
+static int		 all, verdict;
 
 static int	out_of_memory(void);
 static void	*json_memory(size_t);
@@ -188,7 +195,6 @@ file(const char *name)
 	struct stat	 st;
 	unsigned long	 i, n;
 	uint8_t		*p;
-	const char	*all = getenv("FAULTS");
 	int		 fd;
 
 	if ((fd = open(name, O_RDONLY)) == -1 || fstat(fd, &st) == -1)
@@ -202,7 +208,7 @@ file(const char *name)
 	n = only != 0 ? 0 : play(p, (size_t)st.st_size, name, 0);
 	if (only != 0)
 		(void)play(p, (size_t)st.st_size, name, only);
-	else if (all != NULL && strcmp(all, "all") == 0)
+	else if (all)
 		for (i = 1; i <= n; i++)
 			(void)play(p, (size_t)st.st_size, name, i);
 	else
@@ -223,6 +229,8 @@ main(int argc, char *argv[])
 	int		 i;
 
 	play_memoryless = 1;
+	s = getenv("FAULTS");
+	all = s != NULL && strcmp(s, "all") == 0;
 	s = getenv("CCP_SEED");
 	seed = s == NULL ? (unsigned int)time(NULL) :
 	    (unsigned int)strtoul(s, NULL, 10);
@@ -235,7 +243,8 @@ main(int argc, char *argv[])
 		if ((dir = opendir(CORPUS)) == NULL)
 			err(1, CORPUS);
 		while ((d = readdir(dir)) != NULL) {
-			if (d->d_name[0] == '.')
+			if (d->d_name[0] == '.' || (!all &&
+			    random() % EVERY != 0))
 				continue;
 			snprintf(path, sizeof(path), "%s/%s", CORPUS,
 			    d->d_name);
