@@ -71,8 +71,8 @@ endif
 LIBS	:= -levent_core -ljansson -lseccomp -lbsd
 
 # One list per folder; the file with main() comes first.
-parent_SRCS	:= parent.c child.c conf.c conflex.c flags.c guestdir.c listen.c \
-		   parse.c printconf.c registrant.c timeout.c vmopen.c \
+parent_SRCS	:= parent.c child.c conf.c conflex.c flags.c guestdir.c ids.c \
+		   listen.c parse.c printconf.c registrant.c timeout.c vmopen.c \
 		   engines.c ksm.c logsink.c logfmt.c namespace.c notify.c \
 		   sandbox_parent.c
 frontend_SRCS	:= frontend.c accept.c handshake.c fe_request.c fe_rpc.c route.c \

@@ -30,6 +30,10 @@
 #define CONF_MACROS_MAX		256
 #define CONF_ERRORS_MAX		64	/* then the rest is not looked at */
 
+#define CONF_ENGINES_MAX	1048576	/* uids for engines */
+#define CONF_USER_FRONTEND	"_ccproxy"
+#define CONF_USER_ENGINE	"_ccengine"
+
 #define CONF_ID_NONE		UINT32_MAX	/* that of the daemon */
 
 /* A socket to be made. */
@@ -89,6 +93,8 @@ struct conf {
 	struct conf_vmdirs	 vmdirs;	/* empty: anywhere */
 	size_t			 nvmdirs;
 	struct policy		 policy;
+	uint32_t		 engine_first;	/* their uids and gids; */
+	uint32_t		 engine_last;	/* 0: one for all */
 	uint32_t		 limits[CONF_LIMITS];
 };
 
@@ -122,6 +128,17 @@ int	 conf_add_vmdir(struct conf *, const struct conf_vmdir *, char *err,
 	    size_t);
 int	 conf_set_limit(struct conf *, enum conf_limit_id, const char *value,
 	    char *err, size_t);
+
+/*
+ * Is there a uid for each VM, and none that is the daemon's already?  0, or
+ * -1 with the reason in err.
+ */
+int	 conf_check_engine(const struct conf *, char *err, size_t);
+/*
+ * Somebody else's uid or gid that engines would run as, as text in what; 0 if
+ * there is none.
+ */
+int	 conf_engine_shared(const struct conf *, char *what, size_t);
 
 /* Indexed by enum conf_limit_id. */
 extern const struct conf_limit	 conf_limits[CONF_LIMITS];

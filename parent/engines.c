@@ -39,6 +39,8 @@ struct engine {
 	struct ucred		 cred;		/* who registers it */
 	const char		*why;		/* a socket is refused */
 	struct child		 child;
+	struct ids		 ids;		/* as whom it runs */
+	int			 has_ids;
 	enum engine_state	 state;
 	struct event		 timer;
 	struct timeval		 deadline;	/* of the connects */
@@ -228,7 +230,14 @@ engine_start(struct engine *e)
 {
 	struct timeval	 tv = { PARENT_READY_TIME, 0 };
 
-	if (child_start(&e->child, "ccp-vmengine", &penv->engine_ids,
+	if (ids_take(&e->ids) == -1) {
+		/* There is one for each: not before others are reaped. */
+		log_warnx("no uid for the engine of %s", e->open.id);
+		engine_failed(e, MSG_STEP_ENGINE, EAGAIN);
+		return;
+	}
+	e->has_ids = 1;
+	if (child_start(&e->child, "ccp-vmengine", &e->ids,
 	    penv->nofile, penv->rootfd, e->open.id, engine_exited) == -1) {
 		log_warn("ccp-vmengine");
 		engine_failed(e, MSG_STEP_ENGINE, errno);
@@ -426,6 +435,8 @@ static void
 engine_free(struct engine *e)
 {
 	TAILQ_REMOVE(&engines, e, entry);
+	if (e->has_ids)
+		ids_give(&e->ids);
 	nengines--;
 	free(e);
 }

@@ -186,6 +186,9 @@ parent_check(void)
 		parent_report(err);
 		exit(1);
 	}
+	if (conf_engine_shared(&penv->conf, err, sizeof(err)))
+		fprintf(stderr, "cc-proxy: warning: engines may run as %s\n",
+		    err);
 	if (penv->flags.fl_print)
 		conf_print(stdout, &penv->conf);
 	else
@@ -245,7 +248,7 @@ static void
 parent_ids(void)
 {
 	static const char *const names[] = {
-		PARENT_USER_FRONTEND, PARENT_USER_ENGINE
+		CONF_USER_FRONTEND, CONF_USER_ENGINE
 	};
 	struct ids	*ids[] = { &penv->frontend_ids, &penv->engine_ids };
 	struct passwd	*pw;
@@ -255,6 +258,7 @@ parent_ids(void)
 	if (!penv->is_root) {
 		log_info("not started as root: no change of user, "
 		    "root directory and namespaces");
+		ids_init(NULL, &penv->engine_ids);
 		return;
 	}
 	for (i = 0; i < 2; i++) {
@@ -268,6 +272,9 @@ parent_ids(void)
 			ids[i]->gid = pw->pw_gid;
 		}
 	}
+	ids_init(&penv->conf, &penv->engine_ids);
+	if (conf_engine_shared(&penv->conf, why, sizeof(why)))
+		log_warnx("engines may run as %s", why);
 }
 
 /* As many descriptors as there are, for us and those we start. */

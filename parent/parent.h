@@ -28,8 +28,6 @@
 #define PARENT_READY_TIME	10	/* seconds a child has to get ready */
 #define PARENT_DIAL_TIME	1	/* seconds sockets of 1.x may be late */
 #define PARENT_STOP_TIME	3	/* seconds a child has to stop */
-#define PARENT_USER_FRONTEND	"_ccproxy"
-#define PARENT_USER_ENGINE	"_ccengine"
 
 /* A child process: frontend or engine. */
 struct child {
@@ -136,6 +134,17 @@ void	 registrant_log(const char *, ...)
 /* The line that it may not register id; path: NULL, or which one, and why. */
 void	 registrant_denied(const struct ucred *, const char *id,
 	    const char *path, const char *why);
+
+/* ids.c: as whom engines run */
+/* All as ids, unless the configuration has a range. */
+void	 ids_init(const struct conf *, const struct ids *);
+/*
+ * Of an engine that is to be started, its own as long as there are any.  0,
+ * or -1: all are in use.
+ */
+int	 ids_take(struct ids *);
+/* Its process has been reaped, or never was. */
+void	 ids_give(const struct ids *);
 
 /* engines.c */
 void	 engines_init(void);

@@ -128,6 +128,9 @@ conf_print(FILE *f, const struct conf *c)
 		    c->timeouts[i]);
 	for (i = 0; i < CONF_LIMITS; i++)
 		print_limit(f, &conf_limits[i], c->limits[i]);
+	if (c->engine_first != 0)
+		fprintf(f, "engine uid %u - %u\n", c->engine_first,
+		    c->engine_last);
 	for (i = 0; i < c->nlisteners; i++) {
 		fprintf(f, "listen on ");
 		print_quoted(f, c->listeners[i].sock.path);
