@@ -76,7 +76,7 @@ parent_SRCS	:= parent.c child.c conf.c conflex.c flags.c guestdir.c ids.c \
 		   engines.c ksm.c logsink.c logfmt.c namespace.c notify.c \
 		   sandbox_parent.c
 frontend_SRCS	:= frontend.c accept.c handshake.c fe_request.c fe_rpc.c route.c \
-		   fe_policy.c handover.c control.c sandbox_frontend.c
+		   fe_policy.c handover.c control.c shares.c sandbox_frontend.c
 vmengine_SRCS	:= vmengine.c conn.c out.c command.c session.c agent_ctl.c \
 		   agent_tty.c console.c dialect.c handover.c process.c \
 		   rpc.c rpc_io.c signal.c stdin.c sandbox_vmengine.c

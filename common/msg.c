@@ -129,7 +129,14 @@ msg_conf_encode(const struct msg_conf *m)
 	    ibuf_add_n32(b, l->clients) == -1 ||
 	    ibuf_add_n32(b, l->clients_uid) == -1 ||
 	    ibuf_add_n32(b, l->clients_vm) == -1 ||
+	    ibuf_add_n32(b, l->served) == -1 ||
+	    ibuf_add_n32(b, l->served_uid) == -1 ||
+	    ibuf_add_n32(b, l->tokens) == -1 ||
+	    ibuf_add_n32(b, l->tokens_uid) == -1 ||
 	    ibuf_add_n32(b, l->tokens_vm) == -1 ||
+	    ibuf_add_n32(b, l->vms) == -1 ||
+	    ibuf_add_n32(b, l->vms_uid) == -1 ||
+	    ibuf_add_n8(b, l->root != 0) == -1 ||
 	    msg_add_str(b, m->path) == -1));
 }
 
@@ -143,7 +150,14 @@ msg_conf_decode(struct ibuf *b, struct msg_conf *m)
 	    msg_get_limit(b, &l->clients) == -1 ||
 	    msg_get_limit(b, &l->clients_uid) == -1 ||
 	    msg_get_limit(b, &l->clients_vm) == -1 ||
+	    msg_get_limit(b, &l->served) == -1 ||
+	    msg_get_limit(b, &l->served_uid) == -1 ||
+	    msg_get_limit(b, &l->tokens) == -1 ||
+	    msg_get_limit(b, &l->tokens_uid) == -1 ||
 	    msg_get_limit(b, &l->tokens_vm) == -1 ||
+	    msg_get_limit(b, &l->vms) == -1 ||
+	    msg_get_limit(b, &l->vms_uid) == -1 ||
+	    msg_get_enum(b, &l->root, 2) == -1 ||
 	    msg_get_str(b, m->path, sizeof(m->path)) == -1));
 }
 

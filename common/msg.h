@@ -76,9 +76,16 @@ enum msg_listener {
 /* What the frontend lets clients have; none is 0. */
 struct msg_limits {
 	uint32_t	 clients;	/* not yet with an engine */
-	uint32_t	 clients_uid;	/* of them, of one uid other than 0 */
+	uint32_t	 clients_uid;	/* of them, of one uid */
 	uint32_t	 clients_vm;	/* of one engine */
-	uint32_t	 tokens_vm;	/* live ones of one VM */
+	uint32_t	 served;	/* with an engine */
+	uint32_t	 served_uid;	/* of them, of one uid */
+	uint32_t	 tokens;	/* live ones */
+	uint32_t	 tokens_uid;	/* of the VMs of one uid */
+	uint32_t	 tokens_vm;	/* of one VM */
+	uint32_t	 vms;
+	uint32_t	 vms_uid;	/* of one uid */
+	int		 root;		/* those of one uid are for 0, too */
 };
 
 /* SETUP_CONF: what the frontend must know. */

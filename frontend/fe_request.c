@@ -76,6 +76,7 @@ fe_register(struct fe_conn *c)
 {
 	struct req_vm	 req;
 	struct fe_vm	*vm;
+	const char	*why;
 	char		 err[JSON_ERRMAX];
 
 	if (fe_vm_parse(c, &req, FRM_REGISTERVM, err) == -1) {
@@ -118,6 +119,11 @@ fe_register(struct fe_conn *c)
 	else if (strlen(req.io) > MSG_SUN_MAX)
 		fe_conn_fail(c, FRM_REGISTERVM,
 		    "dial unix %s: connect: invalid argument", req.io);
+	else if (fe_share_vms(c, &why) == -1 || fe_share_served(c, &why) == -1)
+		fe_conn_fail(c, FRM_REGISTERVM, "%s", why);
+	else if (fe_share_tokens(c->user, req.nstreams > 0 ?
+	    (size_t)req.nstreams : 0))
+		fe_conn_fail(c, FRM_REGISTERVM, "no more I/O tokens");
 	else {
 		peer_log(LOGL_INFO, c->client, "RegisterVM(containerId=%s,"
 		    "ctlSerial=%s,ioSerial=%s,console=%s)", req.id, req.ctl,

@@ -58,6 +58,7 @@ main(int argc, char *argv[])
 	sbx_start(-1);
 
 	RB_INIT(&fenv->conns);
+	RB_INIT(&fenv->users);
 	RB_INIT(&fenv->tokens);
 	RB_INIT(&fenv->ids);
 	RB_INIT(&fenv->vmids);

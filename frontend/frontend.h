@@ -13,6 +13,7 @@
 #include <sys/tree.h>
 
 #include <event.h>
+#include <time.h>
 
 #include "frame.h"
 #include "imsgev.h"
@@ -23,12 +24,26 @@
 
 #define FE_UNACKED_MAX	8	/* hand-overs an engine has not confirmed */
 #define FE_RPC_TOTAL	(64 * 1024 * 1024)	/* bytes of requests of 1.x */
+#define FE_RPC_UID	(32 * 1024 * 1024)	/* of them, of one uid */
 #define FE_REQUEST_TIME	60	/* seconds for a request that was begun */
 #define FE_ACCEPT_PAUSE	1	/* seconds without descriptors */
 #define FE_CONTROL_MAX	16	/* administration clients */
 #define FE_LISTENERS_MAX 17	/* one of them for administration */
 
 struct fe_vm;
+
+/* What is of one user. */
+struct fe_user {
+	RB_ENTRY(fe_user)	 entry;
+	uint32_t		 uid;
+	unsigned int		 refs;		/* connections and VMs */
+	unsigned int		 nunrouted, nrouted;
+	unsigned int		 ndead;		/* VMs without an engine */
+	unsigned int		 ntokens;	/* of its VMs */
+	size_t			 inbytes;	/* see fe_env */
+	time_t			 said;		/* last line in the log */
+};
+RB_HEAD(fe_users, fe_user);
 
 enum fe_state {			/* of a connection that is still here */
 	FE_HEADER,		/* reading FRM_HEADER_SIZE bytes */
@@ -45,6 +60,7 @@ struct fe_conn {
 	uint32_t		 client;
 	int			 fd;
 	uint32_t		 uid, gid, pid;
+	struct fe_user		*user;
 	enum fe_state		 state;
 	struct event		 ev;
 	short			 ev_flags;
@@ -79,6 +95,7 @@ struct fe_vm {
 	char			 ctl[MSG_SUN_MAX + 1];
 	char			 io[MSG_SUN_MAX + 1];
 	uint32_t		 uid;		/* who registered it */
+	struct fe_user		*user;
 	enum msg_vm_state	 state;
 	int			 has_engine;	/* channel open */
 	int			 gone;		/* process reaped */
@@ -103,12 +120,14 @@ struct fe_env {
 	unsigned int		 nlisteners;	/* for clients, open */
 	size_t			 inbytes;	/* of requests of 1.x */
 	struct fe_conns		 conns;
+	struct fe_users		 users;
 	struct fe_tokens	 tokens;
 	struct fe_ids		 ids;
 	struct fe_vmids		 vmids;
 	uint32_t		 last_connid, last_vmid;
 	uint32_t		 naccepted;
 	unsigned int		 nunrouted, nrouted, nvms, ntokens;
+	unsigned int		 ndead;		/* VMs without an engine */
 	unsigned int		 unrouted_max;
 	unsigned int		 clients_max;	/* of one engine */
 	uint64_t		 started;
@@ -159,13 +178,34 @@ int	 fe_allowed(const struct fe_conn *, unsigned int op,
 int	 fe_may(const struct fe_conn *, unsigned int op, const char *id,
 	    const struct fe_vm *);
 
+/* shares.c: what one user may have of what there is */
+/* One more that refers to it; NULL if there is no memory. */
+struct fe_user *fe_user_get(uint32_t uid);
+void	 fe_user_put(struct fe_user *);
+/* One more that no engine has, or len bytes of requests, are too many? */
+int	 fe_share_unrouted(const struct fe_user *);
+int	 fe_share_bytes(const struct fe_user *, size_t len);
+/* The bytes of a connection that no engine has have become more or less. */
+void	 fe_share_count(struct fe_conn *, size_t more, size_t less);
+/* May the engine have it, or it register one?  0, or -1 and why not. */
+int	 fe_share_served(struct fe_conn *, const char **why);
+int	 fe_share_vms(struct fe_conn *, const char **why);
+/* n more tokens are too many? */
+int	 fe_share_tokens(struct fe_user *, size_t n);
+/* A line in the log, as far as there are not too many of this user. */
+void	 fe_refused(struct fe_user *, uint32_t client, const char *what);
+RB_PROTOTYPE(fe_users, fe_user, entry, fe_user_cmp);
+
 /* route.c: the two tables */
-struct fe_vm *fe_vm_new(const char *id);
+/* Of that user; NULL if there is no memory. */
+struct fe_vm *fe_vm_new(const char *id, uint32_t uid);
 struct fe_vm *fe_vm_by_id(const char *id);
 struct fe_vm *fe_vm_by_vmid(uint32_t vmid);
 /* Free the id; the VM goes when its engine is gone as well. */
 void	 fe_vm_unregister(struct fe_vm *);
 void	 fe_vm_check(struct fe_vm *);
+/* Its engine's process is gone, or never was. */
+void	 fe_vm_dead(struct fe_vm *);
 struct fe_vm *fe_token_vm(const char *token);
 /* n tokens for vm, malloc'd; NULL if there are too many or no randomness. */
 char	(*fe_token_mint(struct fe_vm *, size_t n))[TOKEN_SIZE];

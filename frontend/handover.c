@@ -68,10 +68,10 @@ fe_vm_open(struct fe_conn *c, const struct req_vm *req)
 		    "engine: %s", log_strerror(errno));
 		return;
 	}
-	vm = fe_vm_new(req->id);
+	if ((vm = fe_vm_new(req->id, c->uid)) == NULL)
+		fatal("%s", __func__);
 	strlcpy(vm->ctl, req->ctl, sizeof(vm->ctl));
 	strlcpy(vm->io, req->io, sizeof(vm->io));
-	vm->uid = c->uid;
 	vm->registrant = c;
 	c->vm = vm;
 	c->state = FE_PARKED;
@@ -129,12 +129,13 @@ fe_vm_failed(struct imsgev *iev, struct ibuf *b, int *fd)
 	else if (failed.step == MSG_STEP_POLICY)
 		snprintf(why, sizeof(why), POLICY_DENIED);
 	else if (failed.step == MSG_STEP_LIMIT)
-		snprintf(why, sizeof(why), "too many VMs");
+		snprintf(why, sizeof(why), "too many VMs%s",
+		    failed.errnum == EDQUOT ? " of this user" : "");
 	else
 		snprintf(why, sizeof(why), "dial unix %s: connect: %s",
 		    failed.step == MSG_STEP_CTL ? vm->ctl : vm->io,
 		    log_strerror((int)failed.errnum));
-	vm->gone = 1;
+	fe_vm_dead(vm);
 	fe_vm_open_failed(vm, why);
 	fe_vm_check(vm);
 	return (0);
@@ -152,7 +153,9 @@ fe_vm_gone(struct imsgev *iev, struct ibuf *b, int *fd)
 	if (msg_u32_decode(b, &vmid) == -1 ||
 	    (vm = fe_vm_by_vmid(vmid)) == NULL)
 		return (-1);
-	vm->gone = 1;
+	if (vm->gone)
+		return (-1);
+	fe_vm_dead(vm);
 	vm->engine_pid = 0;
 	fe_vm_check(vm);
 	return (0);
@@ -285,8 +288,14 @@ fe_handover_now(struct fe_conn *c, struct fe_vm *vm)
 {
 	struct msg_handover	 h;
 	char			(*tokens)[TOKEN_SIZE];
+	const char		*why;
 	size_t			 off, len;
 
+	if (fe_share_served(c, &why) == -1) {
+		c->vm = NULL;
+		fe_conn_fail(c, c->hdr.opcode, "%s", why);
+		return;
+	}
 	if (vm->nconns >= fenv->clients_max) {
 		c->vm = NULL;
 		fe_conn_fail(c, c->hdr.opcode, "too many clients of %s",
@@ -325,7 +334,7 @@ fe_handover_now(struct fe_conn *c, struct fe_vm *vm)
 	free(tokens);
 
 	/* What stays is the record that the engine has it. */
-	fenv->inbytes -= c->insize - FRM_HEADER_SIZE;
+	fe_share_count(c, 0, c->insize - FRM_HEADER_SIZE);
 	free(c->in);
 	c->in = NULL;
 	c->state = FE_ROUTED;
@@ -335,6 +344,8 @@ fe_handover_now(struct fe_conn *c, struct fe_vm *vm)
 	vm->unacked++;
 	fenv->nunrouted--;
 	fenv->nrouted++;
+	c->user->nunrouted--;
+	c->user->nrouted++;
 }
 
 /* One of the connections this engine has, or NULL. */

@@ -30,7 +30,6 @@ static void	fe_conn_frame(struct fe_conn *);
 static int	fe_conn_flush(struct fe_conn *);
 static void	fe_conn_write(struct fe_conn *, uint8_t *, size_t);
 static int	fe_conn_header1(struct fe_conn *);
-static int	fe_uid_full(uint32_t);
 
 static int
 fe_conn_cmp(struct fe_conn *a, struct fe_conn *b)
@@ -40,31 +39,18 @@ fe_conn_cmp(struct fe_conn *a, struct fe_conn *b)
 
 RB_GENERATE(fe_conns, fe_conn, entry, fe_conn_cmp)
 
-/* One user's share of those who have not said what they want. */
-static int
-fe_uid_full(uint32_t uid)
-{
-	struct fe_conn	*c;
-	unsigned int	 max = fenv->conf.limits.clients_uid, n;
-
-	if (uid == 0 || fenv->nunrouted < max)
-		return (0);
-	n = 0;
-	RB_FOREACH(c, fe_conns, &fenv->conns)
-		if (c->state != FE_ROUTED && c->uid == uid)
-			n++;
-	return (n >= max);
-}
-
 void
 fe_conn_new(int fd, int proto, uint32_t uid, uint32_t gid, uint32_t pid)
 {
+	struct fe_user	*user;
 	struct fe_conn	*c;
 
 	fenv->naccepted++;
-	if (fe_uid_full(uid)) {
-		peer_log(LOGL_ERROR, fenv->naccepted, "error serving client: "
-		    "too many connections of uid %u", uid);
+	if ((user = fe_user_get(uid)) == NULL)
+		fatal("%s", __func__);
+	if (fe_share_unrouted(user)) {
+		fe_refused(user, fenv->naccepted, "too many connections");
+		fe_user_put(user);
 		close(fd);
 		return;
 	}
@@ -78,6 +64,7 @@ fe_conn_new(int fd, int proto, uint32_t uid, uint32_t gid, uint32_t pid)
 	c->client = fenv->naccepted;
 	c->fd = fd;
 	c->proto = proto;
+	c->user = user;
 	c->uid = uid;
 	c->gid = gid;
 	c->pid = pid;
@@ -85,6 +72,7 @@ fe_conn_new(int fd, int proto, uint32_t uid, uint32_t gid, uint32_t pid)
 	c->want = proto == MSG_PROTO_1 ? RPC_HEADER_SIZE : FRM_HEADER_SIZE;
 	evtimer_set(&c->timer, fe_conn_timeout, c);
 	fenv->nunrouted++;
+	user->nunrouted++;
 	peer_log(LOGL_INFO, c->client, "client connected");
 	fe_conn_update(c);
 }
@@ -97,6 +85,7 @@ fe_conn_close(struct fe_conn *c)
 		LIST_REMOVE(c, vm_entry);
 		c->vm->nconns--;
 		fenv->nrouted--;
+		c->user->nrouted--;
 	} else {
 		peer_log(LOGL_INFO, c->client, "connection closed");
 		if (c->ev_flags != 0)
@@ -104,8 +93,10 @@ fe_conn_close(struct fe_conn *c)
 		evtimer_del(&c->timer);
 		close(c->fd);
 		fenv->nunrouted--;
-		fenv->inbytes -= c->insize - FRM_HEADER_SIZE;
+		c->user->nunrouted--;
+		fe_share_count(c, 0, c->insize - FRM_HEADER_SIZE);
 	}
+	fe_user_put(c->user);
 	RB_REMOVE(fe_conns, &fenv->conns, c);
 	free(c->in);
 	free(c->out);
@@ -219,7 +210,7 @@ fe_conn_header1(struct fe_conn *c)
 		fe_conn_error(c, "rpc: bad header");
 		return (-1);
 	}
-	if (len > FRM_UNROUTED_MAX && fenv->inbytes + len > FE_RPC_TOTAL) {
+	if (len > FRM_UNROUTED_MAX && fe_share_bytes(c->user, len)) {
 		fe_conn_error(c, "no room for the request");
 		return (-1);
 	}
@@ -248,7 +239,7 @@ fe_conn_size(struct fe_conn *c)
 	if (c->want > c->insize) {
 		if ((in = realloc(c->in, c->want)) == NULL)
 			fatal("%s", __func__);
-		fenv->inbytes += c->want - c->insize;
+		fe_share_count(c, c->want - c->insize, 0);
 		c->in = in;
 		c->insize = c->want;
 	}
@@ -317,7 +308,7 @@ fe_conn_next(struct fe_conn *c)
 	    FRM_HEADER_SIZE;
 	if (c->insize > FRM_HEADER_SIZE &&
 	    (in = realloc(c->in, FRM_HEADER_SIZE)) != NULL) {
-		fenv->inbytes -= c->insize - FRM_HEADER_SIZE;
+		fe_share_count(c, 0, c->insize - FRM_HEADER_SIZE);
 		c->in = in;
 		c->insize = FRM_HEADER_SIZE;
 	}

@@ -25,9 +25,14 @@ _Static_assert(CONF_VMDIRS_MAX <= GUESTDIR_MAX, "directories");
 
 const struct conf_limit	 conf_limits[CONF_LIMITS] = {
 	[CONF_VMS] = { "vms", 4096, 1, 65536, 0 },
+	[CONF_VMS_UID] = { "vms per uid", 2048, 1, 65536, 0 },
 	[CONF_CLIENTS] = { "clients", 4096, 1, 65536, 0 },
 	[CONF_CLIENTS_UID] = { "clients per uid", 2048, 1, 65536, 0 },
 	[CONF_CLIENTS_VM] = { "clients per vm", 4096, 1, 65536, 0 },
+	[CONF_SERVED] = { "served clients", 65536, 1, 1048576, 0 },
+	[CONF_SERVED_UID] = { "served clients per uid", 32768, 1, 1048576, 0 },
+	[CONF_TOKENS] = { "tokens", 1048576, 1, 16777216, 0 },
+	[CONF_TOKENS_UID] = { "tokens per uid", 524288, 1, 16777216, 0 },
 	[CONF_TOKENS_VM] = { "tokens per vm", 16384, 1, 1048576, 0 },
 	[CONF_OUT_SHIM] = { "output per shim", 256 * KB, 16 * KB, 16 * MB,
 	    1 },

@@ -66,9 +66,14 @@ enum conf_control {
 /* In the order of the names in conf.c. */
 enum conf_limit_id {
 	CONF_VMS,
+	CONF_VMS_UID,		/* registered by one uid */
 	CONF_CLIENTS,		/* not yet with an engine */
-	CONF_CLIENTS_UID,	/* of them, of one uid other than 0 */
+	CONF_CLIENTS_UID,	/* of them, of one uid */
 	CONF_CLIENTS_VM,
+	CONF_SERVED,		/* with an engine */
+	CONF_SERVED_UID,	/* of them, of one uid */
+	CONF_TOKENS,
+	CONF_TOKENS_UID,	/* of VMs registered by one uid */
 	CONF_TOKENS_VM,
 	CONF_OUT_SHIM,		/* bytes */
 	CONF_OUT_VM,		/* bytes */
@@ -96,6 +101,7 @@ struct conf {
 	uint32_t		 engine_first;	/* their uids and gids; */
 	uint32_t		 engine_last;	/* 0: one for all */
 	uint32_t		 limits[CONF_LIMITS];
+	int			 limit_root;	/* those of one uid: 0, too */
 };
 
 /* All defaults, and no listener. */

@@ -3,7 +3,8 @@
 /*
  * cc-proxy parent: one engine process for each VM: connect its sockets,
  * start the engine, give both sides the channel between them, and see it
- * end.  Starts are asynchronous, a few at a time, and limited in rate.
+ * end.  Starts are asynchronous, a few at a time, limited in rate, and the
+ * users whose VMs wait take turns.
  */
 
 #include <sys/types.h>
@@ -21,6 +22,7 @@
 #include "sandbox.h"
 
 #define ENGINE_RETRY_MS	20	/* a VM's backlog is full: try again */
+#define ENGINE_RETRIES	16	/* of one user's VMs as often as that */
 
 enum engine_state {
 	ENGINE_QUEUED = 0x01,
@@ -30,6 +32,13 @@ enum engine_state {
 	/* Its channel only: what it has said, it says once. */
 	ENGINE_SERVING = 0x10,
 	ENGINE_LOST = 0x20
+};
+
+/* What waits of one user. */
+struct queue {
+	TAILQ_ENTRY(queue)	 entry;
+	uid_t			 uid;
+	TAILQ_HEAD(, engine)	 engines;
 };
 
 struct engine {
@@ -45,17 +54,25 @@ struct engine {
 	struct event		 timer;
 	struct timeval		 deadline;	/* of the connects */
 	struct timeval		 late;		/* ditto, no socket there */
+	int			 slot;		/* counts in nstarting */
+	int			 retries;	/* not to be reached yet */
 	int			 ctl, io, console;
 	int			 peer;		/* the frontend's end */
 	int			 lost;
 };
 
 static TAILQ_HEAD(, engine) engines = TAILQ_HEAD_INITIALIZER(engines);
-static TAILQ_HEAD(, engine) waiting = TAILQ_HEAD_INITIALIZER(waiting);
+/* The user whose turn it is comes first. */
+static TAILQ_HEAD(, queue) queues = TAILQ_HEAD_INITIALIZER(queues);
 static struct event	 rate_timer;
 static unsigned int	 nengines, nstarting, rate_used;
 
 static struct engine *engine_find(uint32_t);
+static unsigned int engines_of(uid_t, int);
+static int	engine_refused(const struct msg_vm_open *,
+		    const struct ucred *);
+static int	engine_queue(struct engine *);
+static struct engine *engine_dequeue(void);
 static void	engine_next(void);
 static void	engine_rate(int, short, void *);
 static void	engine_connect(int, short, void *);
@@ -113,26 +130,102 @@ engines_open(const struct msg_vm_open *open, int fd)
 		engine_refuse(open->vmid, MSG_STEP_POLICY, EACCES);
 		return (0);
 	}
-	if (nengines >= penv->conf.limits[CONF_VMS]) {
-		registrant_log("too many VMs (max %u): register %s, uid %u, "
-		    "gid %u, pid %d", penv->conf.limits[CONF_VMS], open->id,
-		    cred.uid, cred.gid, (int)cred.pid);
-		engine_refuse(open->vmid, MSG_STEP_LIMIT, EAGAIN);
+	if (engine_refused(open, &cred))
+		return (0);
+	if ((e = calloc(1, sizeof(*e))) == NULL) {
+		registrant_log("no memory: register %s, uid %u", open->id,
+		    cred.uid);
+		engine_refuse(open->vmid, MSG_STEP_ENGINE, ENOMEM);
 		return (0);
 	}
-	if ((e = calloc(1, sizeof(*e))) == NULL)
-		fatal("%s", __func__);
 	e->open = *open;
 	e->cred = cred;
 	e->ctl = e->io = e->console = e->peer = -1;
 	e->child.iev.iev_fd = -1;
-	e->state = ENGINE_QUEUED;
 	evtimer_set(&e->timer, engine_connect, e);
 	TAILQ_INSERT_TAIL(&engines, e, entry);
 	nengines++;
-	TAILQ_INSERT_TAIL(&waiting, e, queue_entry);
+	if (engine_queue(e) == -1)
+		engine_failed(e, MSG_STEP_ENGINE, ENOMEM);
 	engine_next();
 	return (0);
+}
+
+/* Its VMs, or those of them that are tried again and again. */
+static unsigned int
+engines_of(uid_t uid, int retries)
+{
+	struct engine	*e;
+	unsigned int	 n = 0;
+
+	TAILQ_FOREACH(e, &engines, entry)
+		if (e->cred.uid == uid && (!retries || e->retries))
+			n++;
+	return (n);
+}
+
+/* 1 if there are too many VMs, all together or of that user. */
+static int
+engine_refused(const struct msg_vm_open *open, const struct ucred *cred)
+{
+	const struct conf	*c = &penv->conf;
+	const char		*whose = "";
+	enum conf_limit_id	 id = CONF_VMS;
+	int			 error = EAGAIN;
+
+	if (nengines < c->limits[CONF_VMS]) {
+		if ((cred->uid == 0 && !c->limit_root) ||
+		    engines_of(cred->uid, 0) < c->limits[CONF_VMS_UID])
+			return (0);
+		whose = " of this user";
+		id = CONF_VMS_UID;
+		error = EDQUOT;
+	}
+	registrant_log("too many VMs%s (max %u): register %s, uid %u, gid %u, "
+	    "pid %d", whose, c->limits[id], open->id, cred->uid, cred->gid,
+	    (int)cred->pid);
+	engine_refuse(open->vmid, MSG_STEP_LIMIT, error);
+	return (1);
+}
+
+/* Behind those of its user.  0, or -1: no memory. */
+static int
+engine_queue(struct engine *e)
+{
+	struct queue	*q;
+
+	TAILQ_FOREACH(q, &queues, entry)
+		if (q->uid == e->cred.uid)
+			break;
+	if (q == NULL) {
+		if ((q = calloc(1, sizeof(*q))) == NULL)
+			return (-1);
+		q->uid = e->cred.uid;
+		TAILQ_INIT(&q->engines);
+		TAILQ_INSERT_TAIL(&queues, q, entry);
+	}
+	TAILQ_INSERT_TAIL(&q->engines, e, queue_entry);
+	e->state = ENGINE_QUEUED;
+	return (0);
+}
+
+/* The next user's first, or NULL; that user's turn comes last then. */
+static struct engine *
+engine_dequeue(void)
+{
+	struct queue	*q;
+	struct engine	*e;
+
+	if ((q = TAILQ_FIRST(&queues)) == NULL)
+		return (NULL);
+	e = TAILQ_FIRST(&q->engines);
+	TAILQ_REMOVE(&q->engines, e, queue_entry);
+	TAILQ_REMOVE(&queues, q, entry);
+	if (TAILQ_EMPTY(&q->engines))
+		free(q);
+	else
+		TAILQ_INSERT_TAIL(&queues, q, entry);
+	return (e);
 }
 
 /* Start who waits, as far as number and rate allow. */
@@ -142,13 +235,18 @@ engine_next(void)
 	struct timeval	 second = { 1, 0 };
 	struct engine	*e;
 
-	while ((e = TAILQ_FIRST(&waiting)) != NULL && !penv->stopping &&
-	    nstarting < PARENT_STARTS_MAX && rate_used < PARENT_STARTS_RATE) {
+	while (!penv->stopping && nstarting < PARENT_STARTS_MAX &&
+	    rate_used < PARENT_STARTS_RATE &&
+	    (e = engine_dequeue()) != NULL) {
 		if (rate_used++ == 0)
 			evtimer_add(&rate_timer, &second);
 		nstarting++;
-		TAILQ_REMOVE(&waiting, e, queue_entry);
+		e->slot = 1;
 		e->state = ENGINE_CONNECTING;
+		if (e->ctl != -1 && e->io != -1) {
+			engine_start(e);
+			continue;
+		}
 		gettimeofday(&e->deadline, NULL);
 		e->late = e->deadline;
 		e->late.tv_sec += PARENT_DIAL_TIME;
@@ -168,7 +266,10 @@ engine_rate(int fd, short event, void *arg)
 	engine_next();
 }
 
-/* The sockets in the order console, control, I/O. */
+/*
+ * The sockets in the order console, control, I/O.  One that has to be tried
+ * again holds up nobody else meanwhile.
+ */
 static void
 engine_connect(int fd, short event, void *arg)
 {
@@ -197,7 +298,14 @@ engine_connect(int fd, short event, void *arg)
 	if (engine_connect_one(e, e->open.ctl, &e->ctl) == 0) {
 		step = MSG_STEP_IO;
 		if (engine_connect_one(e, e->open.io, &e->io) == 0) {
-			engine_start(e);
+			e->retries = 0;
+			if (e->slot) {
+				engine_start(e);
+				return;
+			}
+			if (engine_queue(e) == -1)
+				engine_failed(e, MSG_STEP_ENGINE, ENOMEM);
+			engine_next();
 			return;
 		}
 	}
@@ -206,9 +314,16 @@ engine_connect(int fd, short event, void *arg)
 	/* A 1.x runtime does not wait until its hypervisor listens. */
 	if ((error == EAGAIN && timercmp(&now, &e->deadline, <)) ||
 	    ((error == ENOENT || error == ECONNREFUSED) &&
-	    e->open.proto == MSG_PROTO_1 && timercmp(&now, &e->late, <)))
+	    e->open.proto == MSG_PROTO_1 && timercmp(&now, &e->late, <))) {
+		e->retries = 1;
+		/* A user with many of them has each tried less often. */
+		retry.tv_usec *= (suseconds_t)(engines_of(e->cred.uid, 1) /
+		    ENGINE_RETRIES + 1);
+		retry.tv_sec = retry.tv_usec / 1000000;
+		retry.tv_usec %= 1000000;
 		evtimer_add(&e->timer, &retry);
-	else {
+		engine_settled(e);
+	} else {
 		if (e->why != NULL)
 			registrant_denied(&e->cred, e->open.id,
 			    step == MSG_STEP_CTL ? e->open.ctl : e->open.io,
@@ -359,10 +474,10 @@ engine_lost(struct imsgev *iev, struct ibuf *b, int *fd)
 static void
 engine_settled(struct engine *e)
 {
-	if (e->state == ENGINE_UP)
+	if (!e->slot)
 		return;
+	e->slot = 0;
 	nstarting--;
-	e->state = ENGINE_UP;
 	engine_next();
 }
 

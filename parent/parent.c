@@ -402,7 +402,14 @@ parent_frontend(void)
 	conf.limits.clients = penv->conf.limits[CONF_CLIENTS];
 	conf.limits.clients_uid = penv->conf.limits[CONF_CLIENTS_UID];
 	conf.limits.clients_vm = penv->conf.limits[CONF_CLIENTS_VM];
+	conf.limits.served = penv->conf.limits[CONF_SERVED];
+	conf.limits.served_uid = penv->conf.limits[CONF_SERVED_UID];
+	conf.limits.tokens = penv->conf.limits[CONF_TOKENS];
+	conf.limits.tokens_uid = penv->conf.limits[CONF_TOKENS_UID];
 	conf.limits.tokens_vm = penv->conf.limits[CONF_TOKENS_VM];
+	conf.limits.vms = penv->conf.limits[CONF_VMS];
+	conf.limits.vms_uid = penv->conf.limits[CONF_VMS_UID];
+	conf.limits.root = penv->conf.limit_root;
 	strlcpy(conf.path, penv->path, sizeof(conf.path));
 	imsgev_send(&ch->iev, MSG_SETUP_CONF, -1, msg_conf_encode(&conf));
 	evtimer_set(&stop_timer, parent_stop_timeout, NULL);

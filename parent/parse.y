@@ -170,6 +170,19 @@ line		: macro
 		}
 		| TIMEOUT WORD WORD	{ set_timeout(ps, &@2, $2, &@3, $3); }
 		| LIMIT limit_name WORD	{ set_limit(ps, &@2, $2, &@3, $3); }
+		| LIMIT WORD {
+			/* The one without a number. */
+			if (strcmp($2, "root") == 0)
+				ps->ps_conf->limit_root = 1;
+			else
+				conflex_error(&@2, "limit without a number");
+		}
+		| NO LIMIT WORD {
+			if (strcmp($3, "root") == 0)
+				ps->ps_conf->limit_root = 0;
+			else
+				conflex_error(&@3, "expecting root");
+		}
 		| listen
 		| control
 		| vm

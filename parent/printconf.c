@@ -128,6 +128,8 @@ conf_print(FILE *f, const struct conf *c)
 		    c->timeouts[i]);
 	for (i = 0; i < CONF_LIMITS; i++)
 		print_limit(f, &conf_limits[i], c->limits[i]);
+	if (c->limit_root)
+		fprintf(f, "limit root\n");
 	if (c->engine_first != 0)
 		fprintf(f, "engine uid %u - %u\n", c->engine_first,
 		    c->engine_last);

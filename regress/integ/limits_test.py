@@ -142,4 +142,201 @@ def engine_uids_shared():
 		    "uid %d\nconfiguration OK\n" % who.pw_uid), "with -n")
 
 
+# Shares of users.
+
+ALICE, BOB = 3001, 3002
+
+
+def tries(d, uid, name, n=None):
+	"""A registration of a new VM by either protocol's client."""
+	kind = TENANTS[len(d.agents) % 2] if n is None else Tenant
+	return kind(d, uid).try_register(name, d.agent(name))
+
+
+@test("limits", "limit vms per uid", private=False)
+def vms_uid():
+	need_root()
+	with serving("limit vms per uid 3\n") as d:
+		first = [Tenant(d, ALICE) for i in range(3)]
+		for i, c in enumerate(first):
+			equal(c.try_register("a%d" % i, d.agent("a%d" % i)),
+			    None, "register")
+		for kind in TENANTS:
+			equal(kind(d, ALICE).try_register("more",
+			    d.agent("more" + kind.__name__)),
+			    "too many VMs of this user", "one more")
+		d.wait_log(r"too many VMs of this user \(max 3\): register "
+		    "more, uid 3001")
+		for i in range(3):
+			equal(tries(d, BOB, "b%d" % i), None, "another user")
+		for i in range(4):
+			equal(tries(d, 0, "r%d" % i), None, "root")
+		equal(first[0].try_unregister("a0"), None, "unregister")
+		first[0].close()
+		before = len(d.engines())
+		d.agents[0].hang_up("ctl")
+		wait_for(lambda: len(d.engines()) < before, "its end")
+		equal(tries(d, ALICE, "again"), None, "a place that is free")
+
+
+@test("limits", "limit vms per uid: lost ones that nobody unregisters",
+    private=False)
+def vms_uid_dead():
+	need_root()
+	with serving("limit vms per uid 2\nlimit vms 5\n") as d:
+		for i in range(2):
+			before = set(d.engines())
+			equal(tries(d, ALICE, "a%d" % i), None, "register")
+			pid = (set(d.engines()) - before).pop()
+			os.kill(pid, 9)
+			wait_for(lambda: pid not in d.engines(), "its end")
+		c = Tenant(d, ALICE)
+		wait_for(lambda: c.try_register("more", d.agent("more"))
+		    == "too many VMs of this user", "its refusal")
+		equal(tries(d, BOB, "b"), None, "another user")
+		equal(c.try_unregister("a0"), None, "unregister")
+		equal(tries(d, ALICE, "last"), None, "a place that is free")
+
+
+@test("limits", "limit root: root's share", private=False)
+def root_share():
+	need_root()
+	with serving("limit vms per uid 1\nlimit clients per uid 3\n"
+	    "limit root\n", level="warn") as d:
+		equal(tries(d, 0, "one"), None, "register")
+		equal(tries(d, 0, "two"), "too many VMs of this user",
+		    "one more")
+		equal(tries(d, ALICE, "three"), None, "another user")
+		idle = [Tenant(d, 0) for i in range(4)]
+		d.wait_log("too many connections of uid 0")
+		# Those that were dropped are the ones that came last.
+		idle[3].expect_closed()
+		equal(Tenant(d, BOB).try_attach("one"), None, "another user")
+
+
+@test("limits", "limit served clients, of all and per uid", private=False)
+def served():
+	need_root()
+	with serving("limit served clients per uid 3\n"
+	    "limit served clients 5\n") as d:
+		equal(tries(d, 0, "vm"), None, "register")
+		mine = [TENANTS[i % 2](d, ALICE) for i in range(3)]
+		for c in mine:
+			equal(c.try_attach("vm"), None, "attach")
+		for kind in TENANTS:
+			c = kind(d, ALICE)
+			equal(c.try_attach("vm"),
+			    "too many clients of this user", "one more")
+			# It may not register one either, nor has to go.
+			equal(c.try_register("x", d.agent("x" +
+			    kind.__name__)), "too many clients of this user",
+			    "a registration")
+		d.wait_log("too many clients of uid %d" % ALICE)
+		equal(Tenant1(d, BOB).try_attach("vm"), None, "another user")
+		for kind in TENANTS:
+			equal(kind(d, 0).try_attach("vm"),
+			    "too many clients", "one more of all")
+		mine[0].close()
+		c = Tenant(d, ALICE)
+		wait_for(lambda: c.try_attach("vm") is None,
+		    "a place that is free")
+
+
+@test("limits", "limit tokens, of all and per uid", private=False)
+def tokens():
+	need_root()
+	more = "no more I/O tokens"
+	with serving("limit tokens per uid 5\nlimit tokens 8\n") as d:
+		for i in range(2):
+			equal(tries(d, ALICE, "a%d" % i, 0), None, "register")
+		equal(tries(d, BOB, "b", 0), None, "register")
+		c = Tenant(d, ALICE)
+		equal(c.try_attach("a0", 3), None, "attach")
+		equal(c.try_attach("a0", 3), more, "asked by the engine")
+		# Whoever asks, it is the VM's user that counts.
+		equal(Tenant(d, BOB).try_attach("a1", 3), more, "another VM")
+		equal(Tenant(d, BOB).try_attach("a1", 2), None, "the rest")
+		equal(Tenant(d, ALICE).try_attach("a1", 1), more, "one more")
+		r = Tenant(d, ALICE)
+		f = r.register("x", d.agents[0].ctl_path,
+		    d.agents[0].io_path, n=1)
+		equal(error_text(f), more, "a registration")
+		equal(Tenant(d, BOB).try_attach("b", 4), more, "of all")
+		equal(Tenant(d, BOB).try_attach("b", 3), None, "as many")
+		c.close()
+
+
+@test("limits", "large requests of protocol 1.x: a user's share",
+    private=False)
+def rpc_share():
+	need_root()
+	body = 1024 * 1024
+	with serving("", level="warn") as d:
+		equal(tries(d, 0, "vm"), None, "register")
+		held = []
+		for i in range(33):
+			c = Tenant1(d, ALICE)
+			c.sock.sendall(struct.pack(">II", body, 0) + b"{")
+			held.append(c)
+		held[32].expect_closed()
+		d.wait_log("no room for the request")
+		c = Tenant1(d, BOB)
+		text = request("attach", {"containerId": "vm"})
+		c.sock.sendall(message(text + b" " * (body - len(text))))
+		equal(c.reply().error, None, "another user's")
+		equal(Tenant1(d, ALICE).try_attach("vm"), None, "a small one")
+
+
+@test("limits", "engine starts: users take turns", private=False)
+def turns():
+	need_root()
+	with serving("", level="warn") as d:
+		# As many as take some seconds, all asked for at once.
+		flood = [Tenant(d, ALICE) for i in range(800)]
+		for i, c in enumerate(flood):
+			c.cmd(REGISTER, register_request("f%d" % i,
+			    "/nonexistent/ctl", "/nonexistent/io"))
+		equal(tries(d, BOB, "b"), None, "another user's")
+		late = sum(1 for c in flood if pending(c.sock) == 0)
+		check(late > 0, "it was answered when all others were")
+		note("%d of %d still waited" % (late, len(flood)))
+
+
+@test("limits", "engine starts: VMs that cannot be reached yet hold up "
+    "nobody", private=False)
+def unreachable():
+	need_root()
+	with serving("timeout ready 60s\n", level="warn") as d:
+		# Listening, with a backlog that is full.
+		path = os.path.join(d.dir, "full")
+		s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+		s.bind(path)
+		s.listen(0)
+		fill = []
+		while True:
+			x = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+			x.setblocking(False)
+			fill.append(x)
+			try:
+				x.connect(path)
+			except BlockingIOError:
+				break
+		stuck = []
+		for i in range(40):
+			c = Tenant(d, ALICE)
+			c.cmd(REGISTER, register_request("s%d" % i, path,
+			    path))
+			stuck.append(c)
+		for uid in (BOB, ALICE):
+			equal(tries(d, uid, "vm%d" % uid), None,
+			    "while they wait")
+		equal([c for c in stuck if pending(c.sock)], [],
+		    "answers to those")
+		# One that gets its chance takes it.
+		s.close()
+		for c in stuck:
+			check("refused" in error_text(c.response(REGISTER)),
+			    "why not")
+
+
 ccp.main()

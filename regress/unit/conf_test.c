@@ -204,6 +204,7 @@ same(const struct conf *a, const struct conf *b)
 	    a->nlisteners != b->nlisteners ||
 	    memcmp(a->timeouts, b->timeouts, sizeof(a->timeouts)) != 0 ||
 	    memcmp(a->limits, b->limits, sizeof(a->limits)) != 0 ||
+	    a->limit_root != b->limit_root ||
 	    a->engine_first != b->engine_first ||
 	    a->engine_last != b->engine_last)
 		return (0);
@@ -568,7 +569,9 @@ test_engine(void)
 
 	begin("uids of engines", "");
 	conf_init(&c);
-	CHECK(c.engine_first == 0);
+	CHECK(c.engine_first == 0 && !c.limit_root);
+	CHECK(parse(&c, "limit root") == 0 && c.limit_root);
+	CHECK(parse(&c, "limit root\nno limit root") == 0 && !c.limit_root);
 	CHECK(parse(&c, "engine uid 600000 - 600001\nlimit vms 2") == 0 &&
 	    c.engine_first == 600000 && c.engine_last == 600001);
 	CHECK(bad("limit vms 3\nengine uid 600000 - 600001",
