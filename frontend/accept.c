@@ -30,7 +30,7 @@ static void	fe_accept_failed(int);
 static struct fe_listener listeners[FE_LISTENERS_MAX];
 static size_t		 nlisteners;
 static struct event	 pause_timer;
-static int		 paused;
+static int		 paused, said;
 
 int
 fe_accept_add(int fd, int kind)
@@ -103,6 +103,9 @@ fe_accept_one(const struct fe_listener *l)
 	}
 	fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd == -1) {
+		/* All who waited have been served. */
+		if (errno == EAGAIN)
+			said = 0;
 		if (errno != EAGAIN && errno != EINTR &&
 		    errno != ECONNABORTED)
 			fe_accept_failed(errno);
@@ -127,8 +130,10 @@ fe_accept_failed(int error)
 	struct timeval	 tv = { FE_ACCEPT_PAUSE, 0 };
 	size_t		 i;
 
-	log_entry(fenv->conf.pod ? LOGL_INFO : LOGL_ERROR, NULL,
-	    "couldn't accept connection: %s", log_strerror(error));
+	if (!said)
+		log_entry(fenv->conf.pod ? LOGL_INFO : LOGL_ERROR, NULL,
+		    "couldn't accept connection: %s", log_strerror(error));
+	said = 1;
 	if (paused)
 		return;
 	paused = 1;

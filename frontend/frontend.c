@@ -74,6 +74,7 @@ main(int argc, char *argv[])
 	    FE_SETUP, fe_parent_ended, NULL) == -1)
 		fatal("channel");
 	fenv->parent.iev_queue_max = UINT32_MAX;
+	fenv->parent.iev_takes_fds = 1;
 	imsgev_send(&fenv->parent, MSG_SETUP_READY, -1,
 	    msg_u32_encode(layers));
 	event_dispatch();

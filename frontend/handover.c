@@ -124,7 +124,10 @@ fe_vm_failed(struct imsgev *iev, struct ibuf *b, int *fd)
 	    (vm = fe_vm_by_vmid(failed.vmid)) == NULL ||
 	    vm->state != MSG_STATE_OPENING)
 		return (-1);
-	if (failed.step == MSG_STEP_ENGINE)
+	if (failed.step == MSG_STEP_ENGINE && failed.errnum != ECHILD)
+		snprintf(why, sizeof(why), "could not start the VM's engine: "
+		    "%s", log_strerror((int)failed.errnum));
+	else if (failed.step == MSG_STEP_ENGINE)
 		snprintf(why, sizeof(why), "could not start the VM's engine");
 	else if (failed.step == MSG_STEP_POLICY)
 		snprintf(why, sizeof(why), POLICY_DENIED);

@@ -22,6 +22,7 @@
 #include "sandbox.h"
 
 #define ENGINE_RETRY_MS	20	/* a VM's backlog is full: try again */
+#define ENGINE_FDS	256	/* for those being started, and the rest */
 #define ENGINE_RETRIES	16	/* of one user's VMs as often as that */
 
 enum engine_state {
@@ -69,6 +70,7 @@ static unsigned int	 nengines, nstarting, rate_used;
 
 static struct engine *engine_find(uint32_t);
 static unsigned int engines_of(uid_t, int);
+static unsigned int engines_max(void);
 static int	engine_refused(const struct msg_vm_open *,
 		    const struct ucred *);
 static int	engine_queue(struct engine *);
@@ -79,7 +81,7 @@ static void	engine_connect(int, short, void *);
 static int	engine_connect_one(struct engine *, const char *, int *);
 static void	engine_refuse(uint32_t, enum msg_step, int);
 static void	engine_start(struct engine *);
-static void	engine_config(struct engine *);
+static void	engine_config(struct engine *, int);
 static void	engine_timeout(int, short, void *);
 static void	engine_failed(struct engine *, enum msg_step, int);
 static void	engine_exited(struct child *, int, int);
@@ -164,6 +166,17 @@ engines_of(uid_t uid, int retries)
 	return (n);
 }
 
+/* Each takes three descriptors, and more while it is started. */
+static unsigned int
+engines_max(void)
+{
+	uint64_t	 n = penv->nofile;
+
+	n = n > 2 * ENGINE_FDS ? (n - ENGINE_FDS) / 3 : n / 6;
+	return (n < penv->conf.limits[CONF_VMS] ? (unsigned int)n :
+	    penv->conf.limits[CONF_VMS]);
+}
+
 /* 1 if there are too many VMs, all together or of that user. */
 static int
 engine_refused(const struct msg_vm_open *open, const struct ucred *cred)
@@ -173,7 +186,7 @@ engine_refused(const struct msg_vm_open *open, const struct ucred *cred)
 	enum conf_limit_id	 id = CONF_VMS;
 	int			 error = EAGAIN;
 
-	if (nengines < c->limits[CONF_VMS]) {
+	if (nengines < engines_max()) {
 		if ((cred->uid == 0 && !c->limit_root) ||
 		    engines_of(cred->uid, 0) < c->limits[CONF_VMS_UID])
 			return (0);
@@ -182,7 +195,8 @@ engine_refused(const struct msg_vm_open *open, const struct ucred *cred)
 		error = EDQUOT;
 	}
 	registrant_log("too many VMs%s (max %u): register %s, uid %u, gid %u, "
-	    "pid %d", whose, c->limits[id], open->id, cred->uid, cred->gid,
+	    "pid %d", whose, id == CONF_VMS ? engines_max() : c->limits[id],
+	    open->id, cred->uid, cred->gid,
 	    (int)cred->pid);
 	engine_refuse(open->vmid, MSG_STEP_LIMIT, error);
 	return (1);
@@ -344,36 +358,50 @@ static void
 engine_start(struct engine *e)
 {
 	struct timeval	 tv = { PARENT_READY_TIME, 0 };
+	int		 error, sv[2];
 
-	if (ids_take(&e->ids) == -1) {
-		/* There is one for each: not before others are reaped. */
-		log_warnx("no uid for the engine of %s", e->open.id);
-		engine_failed(e, MSG_STEP_ENGINE, EAGAIN);
+	/* There is a uid for each: none before others are reaped. */
+	error = EAGAIN;
+	if ((e->has_ids = ids_take(&e->ids) == 0) &&
+	    spawn_socketpair(sv) == -1)
+		error = errno;
+	else if (e->has_ids && child_start(&e->child, "ccp-vmengine",
+	    &e->ids, penv->nofile, penv->rootfd, e->open.id,
+	    engine_exited) == -1) {
+		error = errno;
+		close(sv[0]);
+		close(sv[1]);
+	} else if (e->has_ids)
+		error = 0;
+	if (error != 0) {
+		registrant_log("engine of %s was not started: %s", e->open.id,
+		    log_strerror(error));
+		engine_failed(e, MSG_STEP_ENGINE, error);
 		return;
 	}
-	e->has_ids = 1;
-	if (child_start(&e->child, "ccp-vmengine", &e->ids,
-	    penv->nofile, penv->rootfd, e->open.id, engine_exited) == -1) {
-		log_warn("ccp-vmengine");
-		engine_failed(e, MSG_STEP_ENGINE, errno);
-		return;
-	}
+	e->peer = sv[1];
 	e->state = ENGINE_STARTING;
 	evtimer_set(&e->timer, engine_timeout, e);
 	evtimer_add(&e->timer, &tv);
-	if (child_channel(&e->child, engine_table, ENGINE_STARTING) == -1)
-		fatal("%s", __func__);
-	engine_config(e);
+	if (child_channel(&e->child, engine_table, ENGINE_STARTING) == -1) {
+		/* Its end is that of a failed start. */
+		registrant_log("channel of the engine of %s: %s", e->open.id,
+		    log_strerror(errno));
+		close(e->child.proc.channel);
+		close(sv[0]);
+		child_kill(&e->child);
+		return;
+	}
+	engine_config(e, sv[0]);
 }
 
 /* Everything the engine will ever get from us; it reads it sandboxed. */
 static void
-engine_config(struct engine *e)
+engine_config(struct engine *e, int peer)
 {
 	struct msg_vm_conf	 conf;
 	struct imsgev		*iev = &e->child.iev;
 	const uint32_t		*t = penv->conf.timeouts;
-	int			 sv[2];
 
 	memset(&conf, 0, sizeof(conf));
 	conf.vmid = e->open.vmid;
@@ -391,18 +419,12 @@ engine_config(struct engine *e)
 	strlcpy(conf.id, e->open.id, sizeof(conf.id));
 	strlcpy(conf.ctl, e->open.ctl, sizeof(conf.ctl));
 	strlcpy(conf.path, penv->path, sizeof(conf.path));
-	if (spawn_socketpair(sv) == -1) {
-		log_warn("socketpair");
-		child_kill(&e->child);
-		return;
-	}
-	e->peer = sv[1];
 	imsgev_send(iev, MSG_VM_CONF, -1, msg_vm_conf_encode(&conf));
 	imsgev_send(iev, MSG_VM_CTL, e->ctl, NULL);
 	imsgev_send(iev, MSG_VM_IO, e->io, NULL);
 	if (e->console != -1)
 		imsgev_send(iev, MSG_VM_CONSOLE, e->console, NULL);
-	imsgev_send(iev, MSG_VM_PEER, sv[0], NULL);
+	imsgev_send(iev, MSG_VM_PEER, peer, NULL);
 	imsgev_signal(iev, MSG_VM_COMMIT);
 	e->ctl = e->io = e->console = -1;
 }

@@ -396,6 +396,7 @@ parent_frontend(void)
 	}
 	if (child_channel(ch, parent_table, PARENT_STARTING) == -1)
 		fatal("frontend");
+	ch->iev.iev_takes_fds = 1;
 	memset(&conf, 0, sizeof(conf));
 	conf.pod = penv->pod;
 	conf.level = penv->level;

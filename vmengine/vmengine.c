@@ -232,6 +232,7 @@ vme_commit(struct imsgev *iev, struct ibuf *b, int *fd)
 	    VME_READY, vme_frontend_ended, NULL) == -1)
 		fatal("frontend channel");
 	env->frontend.iev_queue_max = UINT32_MAX;
+	env->frontend.iev_takes_fds = 1;
 	iev->iev_state = VME_READY;
 	env->state = VME_READY;
 	vme_dialect_init();

@@ -5,13 +5,19 @@ cannot take from the others, with the real daemon."""
 
 import ctypes
 import os
+import resource
+import shutil
+import signal
+import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
     "..", "lib"))
 import integ
 from tenants import *
-from integ import child, fd_count, note, SANITIZED, scaled, status
+from integ import child, engine_of, fd_count, fd_types, note, SANITIZED, \
+    scaled, status
 
 ME = os.geteuid(), os.getegid()
 FIRST = 700000
@@ -24,7 +30,6 @@ def ids_of(pid):
 	s = status(pid)
 	ids = [set(s[k].split()) for k in ("Uid", "Gid")]
 	equal([len(i) for i in ids], [1, 1], "ids of %d" % pid)
-	equal(s["Groups"], "", "its groups")
 	return tuple(int(i.pop()) for i in ids)
 
 
@@ -59,6 +64,8 @@ def engine_uids():
 			equal(Tenant(d, *ME).try_register("vm%d" % i,
 			    d.agent("vm%d" % i)), None, "register")
 		ids = {p: ids_of(p) for p in d.engines()}
+		for p in ids:
+			equal(status(p)["Groups"], "", "its other groups")
 		equal(sorted(ids.values()), [(FIRST + i, FIRST + i)
 		    for i in range(3)], "uids and gids")
 		one, other = list(ids)[:2]
@@ -337,6 +344,243 @@ def unreachable():
 		for c in stuck:
 			check("refused" in error_text(c.response(REGISTER)),
 			    "why not")
+
+
+# Descriptors run out.
+
+def prlimit(pid, what, soft):
+	"""Change a process's limit, as its user; the old one."""
+	uid, gid = ids_of(pid)
+	r, w = os.pipe()
+	if os.fork() == 0:
+		os.setresgid(gid, gid, gid)
+		os.setresuid(uid, uid, uid)
+		old, hard = resource.prlimit(pid, what)
+		resource.prlimit(pid, what, (soft, hard))
+		os.write(w, b"%d" % old)
+		os._exit(0)
+	os.wait()
+	os.close(w)
+	with os.fdopen(r) as f:
+		return int(f.read())
+
+
+class Squeezed:
+	"""A process that can have spare descriptors more, for a while."""
+
+	def __init__(self, pid, spare=0):
+		self.pid, have = pid, set(fd_types(pid))
+		n = free = 0
+		while n in have or free < spare:
+			free += n not in have
+			n += 1
+		self.old = prlimit(pid, resource.RLIMIT_NOFILE, n)
+
+	def release(self):
+		prlimit(self.pid, resource.RLIMIT_NOFILE, self.old)
+
+
+def cpu(pid):
+	"""Seconds of processor time."""
+	with open("/proc/%d/stat" % pid) as f:
+		v = f.read().rsplit(")", 1)[1].split()
+	return (int(v[11]) + int(v[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Witness:
+	"""A shim and a client that engines have, whose work goes on."""
+
+	def __init__(self, vm):
+		self.vm, self.shim = vm, vm.shim()
+		self.client, _ = vm.attach()
+		self.count = 0
+
+	def check(self, n=1):
+		for i in range(n):
+			self.count += 1
+			word = b"witness %d" % self.count
+			self.vm.agent.tty(self.shim.base, word)
+			equal(self.shim.stdout(len(word)), word, "output")
+			self.client.hyper("ping", {"w": self.count})
+
+
+NO_ROOM = "no room for a descriptor: waiting"
+REFUSED_ACCEPT = "couldn't accept connection: too many open files"
+
+
+@test("limits", "no descriptors are left: who needs one waits",
+    private=False)
+def exhausted():
+	need_root()
+	with serving("") as d:
+		vm, pid = engine_of(d, lambda: VM(d))
+		others = [Witness(vm), Witness(VM(d))]
+		front = child(d, "frontend")
+		squeezed = {p: Squeezed(p) for p in (pid, d.pid)}
+		a = Tenant(d, *ME)
+		a.cmd(ATTACH, {"containerId": vm.id})
+		b = Tenant(d, *ME)
+		g = d.agent("new")
+		b.cmd(REGISTER, register_request("new", g.ctl_path,
+		    g.io_path))
+		wait_for(lambda: len([e for e in d.entries() if NO_ROOM in e["msg"]]) == 2,
+		    "two who say that they wait")
+		equal(Tenant(d, *ME).try_attach(others[1].vm.id), None,
+		    "another VM's client")
+		squeezed[front] = Squeezed(front)
+		c = Tenant(d, *ME)
+		c.cmd(ATTACH, {"containerId": others[1].vm.id})
+		d.wait_log(REFUSED_ACCEPT)
+		before = {p: cpu(p) for p in squeezed}
+		began = time.monotonic()
+		while time.monotonic() - began < 2.2:
+			for w in others:
+				w.check()
+			time.sleep(0.1)
+		for p in (d.pid, front):
+			check(cpu(p) - before[p] < 0.5, "%d took %.2f s" %
+			    (p, cpu(p) - before[p]))
+		equal([c for c in (a, b, c) if pending(c.sock)], [],
+		    "those who were served")
+		# The frontend gets the new engine's channel when it can.
+		squeezed[d.pid].release()
+		wait_for(lambda: len([e for e in d.entries()
+		    if NO_ROOM in e["msg"]]) == 3, "the frontend")
+		for w in others:
+			w.check()
+		for p in (pid, front):
+			squeezed[p].release()
+		equal([x.response(op).err for x, op in ((a, ATTACH),
+		    (b, REGISTER), (c, ATTACH))], [0, 0, 0], "in the end")
+		equal(len([e for e in d.entries()
+		    if REFUSED_ACCEPT in e["msg"]]), 1, "lines of the log")
+		# What was recovered from is told of anew.
+		s = Squeezed(pid)
+		a = Tenant(d, *ME)
+		a.cmd(ATTACH, {"containerId": vm.id})
+		wait_for(lambda: len([e for e in d.entries()
+		    if NO_ROOM in e["msg"]]) == 4, "once more")
+		s.release()
+		equal(a.response(ATTACH).err, 0, "its turn")
+
+
+@test("limits", "few descriptors are left: an engine that cannot be started",
+    private=False)
+def few():
+	need_root()
+	with serving("", level="warn") as d:
+		w = Witness(VM(d))
+		s = Squeezed(d.pid, 6)
+		for kind in TENANTS:
+			name = kind.__name__
+			equal(kind(d, *ME).try_register(name, d.agent(name)),
+			    "could not start the VM's engine: too many open "
+			    "files", "register")
+		w.check()
+		s.release()
+		equal(tries(d, 0, "vm"), None, "with descriptors")
+		equal(fd_count(d.pid) > 0, True, "descriptors")
+
+
+@test("limits", "no descriptors are left for a 1.x client's I/O",
+    private=False)
+def no_pair():
+	need_root()
+	with serving("", level="warn") as d:
+		vm, pid = engine_of(d, lambda: VM(d))
+		w = Witness(vm)
+		c = Tenant1(d, *ME)
+		equal(c.try_attach(vm.id), None, "attach")
+		s = Squeezed(pid, 1)
+		equal(c.ask("allocateIO", {"nStreams": 1}).error,
+		    "too many open files", "allocateIO")
+		w.check()
+		s.release()
+		c.ok("allocateIO", {"nStreams": 1})
+
+
+class Injected:
+	"""System calls of a process fail.  What is made instead must be one
+	that its filter allows."""
+
+	def __init__(self, pid, calls, error, more=""):
+		if shutil.which("strace") is None:
+			raise Skip("no strace")
+		self.proc = subprocess.Popen(["strace", "-p", str(pid), "-e",
+		    "trace=" + calls, "-e", "inject=%s:error=%s%s" % (calls,
+		    error, more)], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+		    text=True)
+		line = self.proc.stderr.readline()
+		if "attached" not in line:
+			raise Skip("strace: " + line.strip())
+		# What it writes is not to fill the pipe.
+		integ.Task(self.proc.stderr.read)
+
+	def release(self):
+		self.proc.send_signal(signal.SIGINT)
+		self.proc.wait()
+
+
+START = "could not start the VM's engine: "
+FAILING = (
+	("socket", "EMFILE", "dial unix %s: connect: too many open files"),
+	("socket", "ENFILE",
+	    "dial unix %s: connect: too many open files in system"),
+	("socketpair", "ENFILE", START + "too many open files in system"),
+	("socketpair", "ENOMEM", START + "cannot allocate memory"),
+	("pipe2", "EMFILE", START + "too many open files"),
+	("clone,clone3,fork,vfork", "EAGAIN",
+	    START + "resource temporarily unavailable"),
+	("clone,clone3,fork,vfork", "ENOMEM",
+	    START + "cannot allocate memory"),
+	("pidfd_open", "EMFILE", START + "too many open files")
+)
+
+
+@test("limits", "each call of an engine's start fails", private=False)
+def start_fails():
+	need_root()
+	with serving("", level="warn") as d:
+		w = Witness(VM(d))
+		fds = fd_count(d.pid)
+		for i, (calls, error, want) in enumerate(FAILING):
+			a = d.agent("f%d" % i)
+			x = Injected(d.pid, calls, error)
+			try:
+				got = Tenant(d, *ME).try_register("f%d" % i,
+				    a)
+				w.check()
+			finally:
+				x.release()
+			equal(got, want % a.ctl_path if "%s" in want else
+			    want, "%s of %s" % (error, calls))
+			wait_for(lambda: fd_count(d.pid) == fds,
+			    "as many descriptors as before")
+		equal(tries(d, 0, "vm"), None, "in the end")
+
+
+@test("limits", "no files are left in the system: accepting goes on later",
+    private=False)
+def enfile():
+	need_root()
+	with serving("", level="warn") as d:
+		w = Witness(VM(d))
+		front = child(d, "frontend")
+		x = Injected(front, "accept4", "ENFILE", ":syscall=getpid")
+		try:
+			c = Tenant(d, *ME)
+			c.cmd(ATTACH, {"containerId": w.vm.id})
+			d.wait_log("couldn't accept connection: too many open "
+			    "files in system")
+			before, began = cpu(front), time.monotonic()
+			while time.monotonic() - began < 1.2:
+				w.check()
+				time.sleep(0.1)
+			check(cpu(front) - before < 0.5, "it spins")
+		finally:
+			x.release()
+		equal(c.response(ATTACH).err, 0, "in the end")
+		equal(len(d.entries(level="error")), 1, "lines of the log")
 
 
 ccp.main()
