@@ -101,6 +101,10 @@ fe_accept_one(const struct fe_listener *l)
 		fe_accept_failed(EMFILE);
 		return (-1);
 	}
+	if (!fe_room()) {
+		fe_accept_failed(ENOMEM);
+		return (-1);
+	}
 	fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd == -1) {
 		/* All who waited have been served. */

@@ -31,14 +31,17 @@ fe_control_accept(int fd)
 {
 	struct fe_control	*ctl;
 
-	if (ncontrols >= FE_CONTROL_MAX) {
+	if (ncontrols >= FE_CONTROL_MAX ||
+	    (ctl = calloc(1, sizeof(*ctl))) == NULL) {
 		close(fd);
 		return;
 	}
-	if ((ctl = calloc(1, sizeof(*ctl))) == NULL ||
-	    imsgev_init(&ctl->iev, fd, fe_control_table, 1, fe_control_ended,
-	    ctl) == -1)
-		fatal("%s", __func__);
+	if (imsgev_init(&ctl->iev, fd, fe_control_table, 1, fe_control_ended,
+	    ctl) == -1) {
+		close(fd);
+		free(ctl);
+		return;
+	}
 	ncontrols++;
 }
 

@@ -48,6 +48,11 @@ fe_request(struct fe_conn *c)
 	/* Nothing more is read before it is answered or passed on. */
 	c->state = FE_PARKED;
 	fe_conn_update(c);
+	if (!fe_room()) {
+		fe_refused(c->user, c->client, "no memory for a request");
+		fe_conn_fail(c, c->hdr.opcode, "out of memory");
+		return;
+	}
 	switch (c->hdr.opcode) {
 	case FRM_REGISTERVM:
 		fe_register(c);
@@ -290,8 +295,13 @@ fe_request_tomb(struct fe_conn *c, struct fe_vm *vm)
 	else
 		payload = req_io_payload(fenv->conf.path, tokens, c->ntokens,
 		    &len);
-	if (payload == NULL)
-		fatal("%s", __func__);
+	if (payload == NULL) {
+		while (c->ntokens > 0)
+			fe_token_free(vm, tokens[--c->ntokens]);
+		free(tokens);
+		fe_conn_fail(c, c->hdr.opcode, "out of memory");
+		return;
+	}
 	c->dead = vm;
 	fe_conn_reply(c, c->hdr.opcode, payload, len);
 	free(payload);

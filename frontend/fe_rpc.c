@@ -23,6 +23,11 @@ fe_rpc(struct fe_conn *c)
 	struct rpc_request	 req;
 	char			 err[JSON_ERRMAX];
 
+	if (!fe_room()) {
+		fe_refused(c->user, c->client, "no memory for a request");
+		fe_conn_fail(c, 0, "out of memory");
+		return;
+	}
 	if (rpc_request_parse(&req, (const char *)c->in + RPC_HEADER_SIZE,
 	    c->hdr.len, err) == -1) {
 		fe_conn_error(c, err);

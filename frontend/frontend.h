@@ -25,6 +25,7 @@
 #define FE_UNACKED_MAX	8	/* hand-overs an engine has not confirmed */
 #define FE_RPC_TOTAL	(64 * 1024 * 1024)	/* bytes of requests of 1.x */
 #define FE_RPC_UID	(32 * 1024 * 1024)	/* of them, of one uid */
+#define FE_RESERVE	(16 * 1024 * 1024)	/* bytes that work begins with */
 #define FE_REQUEST_TIME	60	/* seconds for a request that was begun */
 #define FE_ACCEPT_PAUSE	1	/* seconds without descriptors */
 #define FE_CONTROL_MAX	16	/* administration clients */
@@ -192,6 +193,11 @@ int	 fe_share_served(struct fe_conn *, const char **why);
 int	 fe_share_vms(struct fe_conn *, const char **why);
 /* n more tokens are too many? */
 int	 fe_share_tokens(struct fe_user *, size_t n);
+/*
+ * Is there memory for whatever one request, or one client, can take?  What a
+ * client asks for is refused without, so nothing on the way can run out.
+ */
+int	 fe_room(void);
 /* A line in the log, as far as there are not too many of this user. */
 void	 fe_refused(struct fe_user *, uint32_t client, const char *what);
 RB_PROTOTYPE(fe_users, fe_user, entry, fe_user_cmp);
@@ -207,7 +213,10 @@ void	 fe_vm_check(struct fe_vm *);
 /* Its engine's process is gone, or never was. */
 void	 fe_vm_dead(struct fe_vm *);
 struct fe_vm *fe_token_vm(const char *token);
-/* n tokens for vm, malloc'd; NULL if there are too many or no randomness. */
+/*
+ * n tokens for vm, malloc'd; NULL if there are too many, or no randomness or
+ * memory.
+ */
 char	(*fe_token_mint(struct fe_vm *, size_t n))[TOKEN_SIZE];
 void	 fe_token_free(struct fe_vm *, const char *token);
 void	 fe_tokens_send(struct fe_vm *, uint32_t connid,

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "frontend.h"
 
@@ -68,8 +69,11 @@ fe_vm_open(struct fe_conn *c, const struct req_vm *req)
 		    "engine: %s", log_strerror(errno));
 		return;
 	}
-	if ((vm = fe_vm_new(req->id, c->uid)) == NULL)
-		fatal("%s", __func__);
+	if ((vm = fe_vm_new(req->id, c->uid)) == NULL) {
+		close(fd);
+		fe_conn_fail(c, FRM_REGISTERVM, "out of memory");
+		return;
+	}
 	strlcpy(vm->ctl, req->ctl, sizeof(vm->ctl));
 	strlcpy(vm->io, req->io, sizeof(vm->io));
 	vm->registrant = c;
@@ -101,9 +105,14 @@ fe_vm_opened(struct imsgev *iev, struct ibuf *b, int *fd)
 	    (vm = fe_vm_by_vmid(vmid)) == NULL ||
 	    vm->state != MSG_STATE_OPENING)
 		return (-1);
-	if (imsgev_init(&vm->engine, *fd, fe_engine_table,
-	    FE_ENGINE_STARTING, fe_engine_ended, vm) == -1)
-		fatal("%s", __func__);
+	if (!fe_room() || imsgev_init(&vm->engine, *fd, fe_engine_table,
+	    FE_ENGINE_STARTING, fe_engine_ended, vm) == -1) {
+		/* Without us it ends. */
+		log_warnx("no memory for the engine of %s", vm->id);
+		vm->engine.iev_fd = -1;
+		fe_vm_open_failed(vm, "out of memory");
+		return (0);
+	}
 	*fd = -1;
 	vm->has_engine = 1;
 	vm->engine_pid = pid;

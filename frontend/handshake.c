@@ -24,7 +24,7 @@ static void	fe_conn_timeout(int, short, void *);
 static int	fe_conn_read(struct fe_conn *);
 static void	fe_conn_ended(struct fe_conn *);
 static int	fe_conn_header(struct fe_conn *);
-static void	fe_conn_size(struct fe_conn *);
+static int	fe_conn_size(struct fe_conn *);
 static int	fe_conn_check(struct fe_conn *);
 static void	fe_conn_frame(struct fe_conn *);
 static int	fe_conn_flush(struct fe_conn *);
@@ -216,8 +216,7 @@ fe_conn_header1(struct fe_conn *c)
 	}
 	c->hdr.hdrlen = RPC_HEADER_SIZE;
 	c->hdr.len = len;
-	fe_conn_size(c);
-	return (0);
+	return (fe_conn_size(c));
 }
 
 static int
@@ -225,25 +224,29 @@ fe_conn_header(struct fe_conn *c)
 {
 	if (fe_conn_check(c) == -1)
 		return (-1);
-	fe_conn_size(c);
-	return (0);
+	return (fe_conn_size(c));
 }
 
-/* Make room for the frame whose header was read. */
-static void
+/* Make room for the frame whose header was read; -1: closed, there is none. */
+static int
 fe_conn_size(struct fe_conn *c)
 {
 	uint8_t	*in;
 
 	c->want = c->hdr.hdrlen + c->hdr.len;
 	if (c->want > c->insize) {
-		if ((in = realloc(c->in, c->want)) == NULL)
-			fatal("%s", __func__);
+		/* As many small ones as there can be leave half of it. */
+		if ((c->want > FE_RESERVE / 2 / fenv->unrouted_max &&
+		    !fe_room()) || (in = realloc(c->in, c->want)) == NULL) {
+			fe_conn_error(c, "no memory for the request");
+			return (-1);
+		}
 		fe_share_count(c, c->want - c->insize, 0);
 		c->in = in;
 		c->insize = c->want;
 	}
 	c->state = FE_REST;
+	return (0);
 }
 
 /* What the header alone tells; -1 if the connection was closed for it. */

@@ -144,12 +144,11 @@ fe_token_mint(struct fe_vm *vm, size_t n))[TOKEN_SIZE]
 	    vm->ntokens + n > fenv->conf.limits.tokens_vm ||
 	    fe_share_tokens(vm->user, n))
 		return (NULL);
-	if ((tokens = calloc(n + 1, TOKEN_SIZE)) == NULL)
-		fatal("%s", __func__);
+	if (!fe_room() || (tokens = calloc(n + 1, TOKEN_SIZE)) == NULL)
+		return (NULL);
 	for (i = 0; i < n; i++) {
-		if ((t = calloc(1, sizeof(*t))) == NULL)
-			fatal("%s", __func__);
-		if (token_mint(t->token) == -1 ||
+		if ((t = calloc(1, sizeof(*t))) == NULL ||
+		    token_mint(t->token) == -1 ||
 		    RB_INSERT(fe_tokens, &fenv->tokens, t) != NULL) {
 			free(t);
 			while (i > 0)

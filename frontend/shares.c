@@ -6,8 +6,9 @@
  * accepted; a VM, and its tokens, belong to who registered it.
  */
 
-#include <stdarg.h>
-#include <stdio.h>
+#include <sys/types.h>
+#include <sys/mman.h>
+
 #include <stdlib.h>
 #include <time.h>
 
@@ -121,6 +122,19 @@ fe_share_vms(struct fe_conn *c, const char **why)
 		return (0);
 	fe_refused(c->user, c->client, "too many VMs");
 	return (-1);
+}
+
+int
+fe_room(void)
+{
+	void	*p;
+
+	p = mmap(NULL, FE_RESERVE, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return (0);
+	munmap(p, FE_RESERVE);
+	return (1);
 }
 
 /* Once a second for each user: they can ask as often as they like. */

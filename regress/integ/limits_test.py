@@ -583,4 +583,110 @@ def enfile():
 		equal(len(d.entries(level="error")), 1, "lines of the log")
 
 
+# Memory runs out.
+
+def starve(pid, spare):
+	"""It may have spare bytes of data more; the old limit."""
+	have = int(status(pid)["VmData"].split()[0]) * 1024
+	return prlimit(pid, resource.RLIMIT_DATA, have + spare)
+
+
+@test("limits", "no memory is left for an engine: that VM's loss",
+    private=False)
+def starved_engine():
+	need_root()
+	if SANITIZED:
+		raise Skip("a sanitizer has memory of its own")
+	with serving("", level="warn") as d:
+		vm, pid = engine_of(d, lambda: VM(d, mode="manual"))
+		w = Witness(VM(d))
+		seen = d.log_mark()
+		starve(pid, 4 * integ.MB)
+		flood = [vm.attach()[0] for i in range(40)]
+		for c in flood:
+			c.sock.setblocking(False)
+			try:
+				c.sock.send(frame(COMMAND, HYPER,
+				    b"{" + b" " * (integ.MB - 1000)))
+			except OSError:
+				pass
+		for i in range(1000):
+			for c in flood:
+				try:
+					c.sock.send(b" " * 65536)
+				except OSError:
+					pass
+			if pid not in d.engines():
+				break
+			w.check()
+		d.wait_log(r"engine of %s, pid %d, exited with status 1" %
+		    (vm.id, pid), seen)
+		d.wait_log("cannot allocate memory", seen)
+		w.check(5)
+		equal(Tenant(d, *ME).try_attach(vm.id), None, "its tombstone")
+		equal(Tenant(d, *ME).try_unregister(vm.id), None, "its id")
+		equal(tries(d, 0, vm.id), None, "a new one of that name")
+
+
+@test("limits", "no memory is left for the frontend: what is new is refused",
+    private=False)
+def starved_frontend():
+	need_root()
+	if SANITIZED:
+		raise Skip("a sanitizer has memory of its own")
+	with serving("", level="warn") as d:
+		vm = VM(d)
+		w = Witness(vm)
+		front = child(d, "frontend")
+		early = Tenant(d, *ME)
+		early1 = Tenant1(d, *ME)
+		for c in (early, early1):
+			c.try_unregister("none")
+		old = starve(front, 26 * integ.MB)
+		# Each a request of a megabyte without its end.
+		held = []
+		while not d.find_log("no memory for the request|cannot "
+		    "allocate memory"):
+			check(len(held) < 60, "more than there is")
+			c = Tenant1(d, *ME)
+			c.sock.sendall(message(b"{", length=integ.MB))
+			held.append(c)
+		note("%d held" % len(held))
+		w.check(5)
+		for c in (early, early1):
+			equal(c.try_attach(vm.id), "out of memory", "refused")
+		g = d.agent("g")
+		equal(early.try_register("g", g), "out of memory", "refused")
+		equal(sum(g.accepted.values()), 0, "connections")
+		# An engine's question is answered as well.
+		equal(w.client.ask(ATTACH, {"containerId": vm.id,
+		    "numIOStreams": 1}).err, 1, "tokens")
+		late = Tenant(d, *ME)
+		late.cmd(ATTACH, {"containerId": vm.id})
+		d.wait_log("couldn't accept connection: cannot allocate "
+		    "memory")
+		w.check(5)
+		equal(child(d, "frontend"), front, "the frontend")
+		prlimit(front, resource.RLIMIT_DATA, old)
+		equal(late.response(ATTACH).err, 0, "in the end")
+		equal(early.try_register("g", g), None, "in the end")
+		equal(len([e for e in d.entries() if
+		    "couldn't accept" in e["msg"]]), 1, "lines of the log")
+
+
+@test("limits", "few descriptors: fewer VMs", private=False)
+def few_vms():
+	with serving("", level="warn", start=False) as d:
+		d.argv = ["prlimit", "--nofile=60:60"] + d.argv
+		d.start()
+		if resource.prlimit(d.pid, resource.RLIMIT_NOFILE)[0] != 60:
+			raise Skip("the daemon may have more")
+		for i in range(10):
+			equal(Tenant(d, *ME).try_register("vm%d" % i,
+			    d.agent("vm%d" % i)), None, "register")
+		equal(Tenant(d, *ME).try_register("more", d.agent("more")),
+		    "too many VMs", "one more")
+		d.wait_log(r"too many VMs \(max 10\)")
+
+
 ccp.main()

@@ -42,6 +42,7 @@ done <<-EOF
 	frontend/frontend.h FE_CONTROL_MAX 16 .It 16 clients of the control
 	frontend/frontend.h FE_RPC_TOTAL 67108864 .It 64 MiB of requests of
 	frontend/frontend.h FE_RPC_UID 33554432 .It 32 MiB of them of
+	frontend/frontend.h FE_RESERVE 16777216 .It 16 MiB of memory that
 	common/peer.h PEER_TEXT_MAX 16384 .It 16 KiB for the text
 	common/frame.h FRM_UNROUTED_MAX 65536 .It 64 KiB for the payload
 	common/frame.h FRM_STDIN_MAX 65536 .It 64 KiB for the payload
