@@ -25,7 +25,7 @@
 #define FE_UNACKED_MAX	8	/* hand-overs an engine has not confirmed */
 #define FE_RPC_TOTAL	(64 * 1024 * 1024)	/* bytes of requests of 1.x */
 #define FE_RPC_UID	(32 * 1024 * 1024)	/* of them, of one uid */
-#define FE_RESERVE	(16 * 1024 * 1024)	/* bytes that work begins with */
+#define FE_RESERVE	(16 * 1024 * 1024)	/* bytes to begin work with */
 #define FE_REQUEST_TIME	60	/* seconds for a request that was begun */
 #define FE_ACCEPT_PAUSE	1	/* seconds without descriptors */
 #define FE_CONTROL_MAX	16	/* administration clients */

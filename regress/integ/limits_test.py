@@ -294,19 +294,42 @@ def rpc_share():
 		equal(Tenant1(d, ALICE).try_attach("vm"), None, "a small one")
 
 
+def connect_many(path, uid, n):
+	"""Connections of a user, as sockets."""
+	ours, theirs = socket.socketpair()
+	if os.fork() == 0:
+		os.setresgid(uid, uid, uid)
+		os.setresuid(uid, uid, uid)
+		for i in range(n):
+			s = socket.socket(socket.AF_UNIX)
+			s.connect(path)
+			socket.send_fds(theirs, [b"x"], [s.fileno()])
+			s.close()
+		os._exit(0)
+	theirs.close()
+	out = [socket.socket(fileno=socket.recv_fds(ours, 1, 1)[1][0])
+	    for i in range(n)]
+	os.wait()
+	ours.close()
+	return out
+
+
 @test("limits", "engine starts: users take turns", private=False)
 def turns():
 	need_root()
 	with serving("", level="warn") as d:
 		# As many as take some seconds, all asked for at once.
-		flood = [Tenant(d, ALICE) for i in range(800)]
-		for i, c in enumerate(flood):
-			c.cmd(REGISTER, register_request("f%d" % i,
-			    "/nonexistent/ctl", "/nonexistent/io"))
+		flood = connect_many(d.path, ALICE, 800)
+		for i, s in enumerate(flood):
+			s.sendall(frame(COMMAND, REGISTER, compact(
+			    register_request("f%d" % i, "/nonexistent/ctl",
+			    "/nonexistent/io"))))
 		equal(tries(d, BOB, "b"), None, "another user's")
-		late = sum(1 for c in flood if pending(c.sock) == 0)
+		late = sum(1 for s in flood if pending(s) == 0)
 		check(late > 0, "it was answered when all others were")
 		note("%d of %d still waited" % (late, len(flood)))
+		for s in flood:
+			s.close()
 
 
 @test("limits", "engine starts: VMs that cannot be reached yet hold up "
@@ -648,6 +671,8 @@ def starved_frontend():
 		while not d.find_log("no memory for the request|cannot "
 		    "allocate memory"):
 			check(len(held) < 60, "more than there is")
+			# All that was sent before has been looked at.
+			early.ask(UNREGISTER, {"containerId": "none"})
 			c = Tenant1(d, *ME)
 			c.sock.sendall(message(b"{", length=integ.MB))
 			held.append(c)
