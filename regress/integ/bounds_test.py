@@ -22,12 +22,14 @@ Where the limits of cc-proxy(8) and cc-proxy.conf(5) are tested:
 	1 MiB from an agent		hostile_guest_test.py
 	16 KiB, 64 MiB of responses,
 	    64 MiB of requests		attack_test.py
-	4 MiB of a VM that was lost	regress_test.py
 	messages queued			unit/imsgev_test.c
 	log messages			unit/logsink_test.c
 	all others			below
 
-Not at the limit, as it takes that long: 60 s for a request that was begun."""
+Not at the limit, as that takes as long or cannot be seen from outside: 60 s
+for a request that was begun, 10 s for a client that is to be closed, 16 and
+200 engine starts, 80 KiB behind stdin that waits, and 4 MiB of output of a VM
+that was lost."""
 
 import os
 import resource
