@@ -126,6 +126,7 @@ msg_conf_encode(const struct msg_conf *m)
 		return (NULL);
 	return (msg_close(b, ibuf_add_n8(b, (uint64_t)m->pod) == -1 ||
 	    ibuf_add_n8(b, (uint64_t)m->level) == -1 ||
+	    ibuf_add_n8(b, (uint64_t)m->events) == -1 ||
 	    ibuf_add_n32(b, l->clients) == -1 ||
 	    ibuf_add_n32(b, l->clients_uid) == -1 ||
 	    ibuf_add_n32(b, l->clients_vm) == -1 ||
@@ -147,6 +148,7 @@ msg_conf_decode(struct ibuf *b, struct msg_conf *m)
 
 	return (msg_end(b, msg_get_enum(b, &m->pod, 2) == -1 ||
 	    msg_get_enum(b, &m->level, 16) == -1 ||
+	    msg_get_enum(b, &m->events, 2) == -1 ||
 	    msg_get_limit(b, &l->clients) == -1 ||
 	    msg_get_limit(b, &l->clients_uid) == -1 ||
 	    msg_get_limit(b, &l->clients_vm) == -1 ||
@@ -249,6 +251,7 @@ msg_vm_conf_encode(const struct msg_vm_conf *m)
 		return (NULL);
 	return (msg_close(b, ibuf_add_n32(b, m->vmid) == -1 ||
 	    ibuf_add_n8(b, (uint64_t)m->level) == -1 ||
+	    ibuf_add_n8(b, (uint64_t)m->events) == -1 ||
 	    ibuf_add_n8(b, (uint64_t)m->proto) == -1 ||
 	    ibuf_add_n8(b, (uint64_t)m->guest) == -1 ||
 	    ibuf_add_n32(b, t->shim) == -1 ||
@@ -270,6 +273,7 @@ msg_vm_conf_decode(struct ibuf *b, struct msg_vm_conf *m)
 
 	return (msg_end(b, ibuf_get_n32(b, &m->vmid) == -1 ||
 	    msg_get_enum(b, &m->level, 16) == -1 ||
+	    msg_get_enum(b, &m->events, 2) == -1 ||
 	    msg_get_enum(b, &m->proto, MSG_PROTO_MAX) == -1 ||
 	    msg_get_enum(b, &m->guest, MSG_GUEST_MAX) == -1 ||
 	    ibuf_get_n32(b, &t->shim) == -1 ||

@@ -92,6 +92,7 @@ struct msg_limits {
 struct msg_conf {
 	int		 pod;		/* pod mode */
 	int		 level;		/* enum log_level */
+	int		 events;	/* log security events in any case */
 	struct msg_limits limits;
 	char		 path[MSG_PATH_MAX + 1];	/* what the URL names */
 };
@@ -134,6 +135,7 @@ struct msg_vm_failed {
 struct msg_vm_conf {
 	uint32_t	 vmid;
 	int		 level;
+	int		 events;	/* log security events in any case */
 	int		 proto;		/* of its registration */
 	int		 guest;		/* enum msg_guest */
 	struct msg_timeouts timeouts;

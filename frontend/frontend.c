@@ -111,6 +111,7 @@ fe_conf(struct imsgev *iev, struct ibuf *b, int *fd)
 	/* An engine that cannot receive a descriptor loses its VM. */
 	fenv->clients_max = fe_limit(fenv->conf.limits.clients_vm);
 	log_setlevel((enum log_level)fenv->conf.level);
+	log_setevents(fenv->conf.events);
 	return (0);
 }
 

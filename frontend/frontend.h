@@ -15,6 +15,7 @@
 #include <event.h>
 #include <time.h>
 
+#include "audit.h"
 #include "frame.h"
 #include "imsgev.h"
 #include "msg.h"
@@ -146,7 +147,15 @@ void	 fe_accept_stop(void);		/* pod mode: no more clients */
 /* handshake.c: a connection until it is routed */
 void	 fe_conn_new(int fd, int proto, uint32_t uid, uint32_t gid,
 	    uint32_t pid);
+/* Close it because of this; violation: the client broke a rule. */
 void	 fe_conn_error(struct fe_conn *, const char *);
+void	 fe_conn_violation(struct fe_conn *, const char *);
+/* Close it because of a limit, by its name and value. */
+void	 fe_conn_limit(struct fe_conn *, const char *limit, uint32_t max,
+	    const char *);
+void	 fe_who(struct audit_who *, const struct fe_conn *);
+/* Begin a security event about this client. */
+void	 fe_audit(struct audit *, enum audit_event, const struct fe_conn *);
 void	 fe_conn_close(struct fe_conn *);
 void	 fe_conn_update(struct fe_conn *);
 void	 fe_conn_reply(struct fe_conn *, int opcode, const void *, size_t);
@@ -175,7 +184,7 @@ int	 fe_rule(struct imsgev *, struct ibuf *, int *);
 int	 fe_policy(struct imsgev *, struct ibuf *, int *);
 int	 fe_allowed(const struct fe_conn *, unsigned int op,
 	    const struct fe_vm *);
-/* The same with a line in the log if it may not. */
+/* The same with a security event if it may not. */
 int	 fe_may(const struct fe_conn *, unsigned int op, const char *id,
 	    const struct fe_vm *);
 
@@ -199,7 +208,8 @@ int	 fe_share_tokens(struct fe_user *, size_t n);
  */
 int	 fe_room(void);
 /* A line in the log, as far as there are not too many of this user. */
-void	 fe_refused(struct fe_user *, uint32_t client, const char *what);
+void	 fe_refused(struct fe_user *, const struct audit_who *,
+	    const char *limit, uint32_t max, const char *what);
 RB_PROTOTYPE(fe_users, fe_user, entry, fe_user_cmp);
 
 /* route.c: the two tables */
@@ -231,14 +241,22 @@ void	 fe_vm_open(struct fe_conn *, const struct req_vm *);
 int	 fe_vm_opened(struct imsgev *, struct ibuf *, int *);
 int	 fe_vm_failed(struct imsgev *, struct ibuf *, int *);
 int	 fe_vm_gone(struct imsgev *, struct ibuf *, int *);
+/*
+ * Security events: it attached; it wanted more tokens than there are; it
+ * frees the id.
+ */
+void	 fe_attached(const struct fe_conn *, const struct fe_vm *);
+void	 fe_tokens_limit(const struct fe_conn *, const struct fe_vm *,
+	    size_t n);
+void	 fe_audit_unregistered(const struct fe_conn *, const struct fe_vm *);
 /* Pass the connection on, now or when the engine has confirmed others. */
 void	 fe_handover(struct fe_conn *, struct fe_vm *);
 
-/* An UnregisterVM succeeds: before and after it is answered. */
+/* An UnregisterVM of this client succeeds: before and after its answer. */
 void	 fe_unlisten(void);
-void	 fe_unregistered(struct fe_vm *);
+void	 fe_unregistered(const struct fe_conn *, struct fe_vm *);
 
 /* control.c */
-void	 fe_control_accept(int fd);
+void	 fe_control_accept(int fd, const struct audit_who *);
 
 #endif /* CCP_FRONTEND_H */

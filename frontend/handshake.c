@@ -44,12 +44,19 @@ fe_conn_new(int fd, int proto, uint32_t uid, uint32_t gid, uint32_t pid)
 {
 	struct fe_user	*user;
 	struct fe_conn	*c;
+	struct audit_who who;
 
 	fenv->naccepted++;
 	if ((user = fe_user_get(uid)) == NULL)
 		fatal("%s", __func__);
 	if (fe_share_unrouted(user)) {
-		fe_refused(user, fenv->naccepted, "too many connections");
+		who.client = fenv->naccepted;
+		who.uid = uid;
+		who.gid = gid;
+		who.pid = pid;
+		who.proto = proto == MSG_PROTO_1 ? 1 : 3;
+		fe_refused(user, &who, "clients per uid",
+		    fenv->conf.limits.clients_uid, "too many connections");
 		fe_user_put(user);
 		close(fd);
 		return;
@@ -130,7 +137,8 @@ fe_conn_timeout(int fd, short event, void *arg)
 {
 	(void)fd;
 	(void)event;
-	fe_conn_error(arg, "timeout reading a request");
+	fe_conn_limit(arg, "request time", FE_REQUEST_TIME,
+	    "timeout reading a request");
 }
 
 static void
@@ -148,9 +156,52 @@ fe_conn_event(int fd, short event, void *arg)
 }
 
 void
+fe_who(struct audit_who *who, const struct fe_conn *c)
+{
+	who->client = c->client;
+	who->uid = c->uid;
+	who->gid = c->gid;
+	who->pid = c->pid;
+	who->proto = c->proto == MSG_PROTO_1 ? 1 : 3;
+}
+
+void
+fe_audit(struct audit *a, enum audit_event event, const struct fe_conn *c)
+{
+	struct audit_who	 who;
+
+	fe_who(&who, c);
+	audit_begin(a, event);
+	audit_who(a, &who);
+}
+
+void
 fe_conn_error(struct fe_conn *c, const char *why)
 {
 	peer_log(LOGL_ERROR, c->client, "error serving client: %s", why);
+	fe_conn_close(c);
+}
+
+void
+fe_conn_violation(struct fe_conn *c, const char *why)
+{
+	struct audit	 a;
+
+	fe_audit(&a, AUDIT_PROTOCOL_VIOLATION, c);
+	audit_str(&a, "reason", why);
+	audit_log_at(&a, LOGL_ERROR, "error serving client: %s", why);
+	fe_conn_close(c);
+}
+
+void
+fe_conn_limit(struct fe_conn *c, const char *limit, uint32_t max,
+    const char *why)
+{
+	struct audit	 a;
+
+	fe_audit(&a, AUDIT_LIMIT_REACHED, c);
+	audit_limit(&a, limit, max);
+	audit_log_at(&a, LOGL_ERROR, "error serving client: %s", why);
 	fe_conn_close(c);
 }
 
@@ -195,7 +246,7 @@ static void
 fe_conn_ended(struct fe_conn *c)
 {
 	if (c->state == FE_HEADER && c->inlen > 0)
-		fe_conn_error(c, "frame: couldn't read the full header");
+		fe_conn_violation(c, "frame: couldn't read the full header");
 	else
 		fe_conn_close(c);
 }
@@ -207,11 +258,13 @@ fe_conn_header1(struct fe_conn *c)
 	size_t	 len;
 
 	if (rpc_header_decode(c->in, &len) == -1) {
-		fe_conn_error(c, "rpc: bad header");
+		fe_conn_violation(c, "rpc: bad header");
 		return (-1);
 	}
 	if (len > FRM_UNROUTED_MAX && fe_share_bytes(c->user, len)) {
-		fe_conn_error(c, "no room for the request");
+		fe_conn_limit(c, "requests", fenv->inbytes + len >
+		    FE_RPC_TOTAL ? FE_RPC_TOTAL : FE_RPC_UID,
+		    "no room for the request");
 		return (-1);
 	}
 	c->hdr.hdrlen = RPC_HEADER_SIZE;
@@ -274,7 +327,7 @@ fe_conn_check(struct fe_conn *c)
 		    h->len);
 	else
 		return (0);
-	fe_conn_error(c, why);
+	fe_conn_violation(c, why);
 	return (-1);
 }
 
@@ -294,7 +347,7 @@ fe_conn_frame(struct fe_conn *c)
 	}
 	if (peer_log_frame(c->client, c->in + c->hdr.hdrlen, c->hdr.len,
 	    err) == -1) {
-		fe_conn_error(c, err);
+		fe_conn_violation(c, err);
 		return;
 	}
 	fe_conn_next(c);

@@ -83,15 +83,20 @@ int
 fe_share_served(struct fe_conn *c, const char **why)
 {
 	const struct msg_limits	*l = &fenv->conf.limits;
+	struct audit_who	 who;
 
-	if (fenv->nrouted >= l->served)
+	fe_who(&who, c);
+	if (fenv->nrouted >= l->served) {
 		*why = "too many clients";
-	else if (fe_user_over(c->user, (size_t)c->user->nrouted + 1,
-	    l->served_uid))
+		fe_refused(c->user, &who, "served clients", l->served,
+		    "too many clients");
+	} else if (fe_user_over(c->user, (size_t)c->user->nrouted + 1,
+	    l->served_uid)) {
 		*why = "too many clients of this user";
-	else
+		fe_refused(c->user, &who, "served clients per uid",
+		    l->served_uid, "too many clients");
+	} else
 		return (0);
-	fe_refused(c->user, c->client, "too many clients");
 	return (-1);
 }
 
@@ -112,15 +117,19 @@ int
 fe_share_vms(struct fe_conn *c, const char **why)
 {
 	const struct msg_limits	*l = &fenv->conf.limits;
+	struct audit_who	 who;
 
-	if (fenv->ndead >= l->vms)
+	fe_who(&who, c);
+	if (fenv->ndead >= l->vms) {
 		*why = "too many VMs";
-	else if (fe_user_over(c->user, (size_t)c->user->ndead + 1,
-	    l->vms_uid))
+		fe_refused(c->user, &who, "vms", l->vms, "too many VMs");
+	} else if (fe_user_over(c->user, (size_t)c->user->ndead + 1,
+	    l->vms_uid)) {
 		*why = "too many VMs of this user";
-	else
+		fe_refused(c->user, &who, "vms per uid", l->vms_uid,
+		    "too many VMs");
+	} else
 		return (0);
-	fe_refused(c->user, c->client, "too many VMs");
 	return (-1);
 }
 
@@ -139,15 +148,20 @@ fe_room(void)
 
 /* Once a second for each user: they can ask as often as they like. */
 void
-fe_refused(struct fe_user *u, uint32_t client, const char *what)
+fe_refused(struct fe_user *u, const struct audit_who *who, const char *limit,
+    uint32_t max, const char *what)
 {
 	struct timespec	 now;
+	struct audit	 a;
 
 	if (clock_gettime(CLOCK_MONOTONIC, &now) == -1)
 		fatal("clock_gettime");
 	if (u->said == now.tv_sec + 1)
 		return;
 	u->said = now.tv_sec + 1;
-	peer_log(LOGL_ERROR, client, "error serving client: %s of uid %u",
+	audit_begin(&a, AUDIT_LIMIT_REACHED);
+	audit_limit(&a, limit, max);
+	audit_who(&a, who);
+	audit_log_at(&a, LOGL_ERROR, "error serving client: %s of uid %u",
 	    what, u->uid);
 }

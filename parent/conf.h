@@ -88,6 +88,7 @@ struct conf_limit {
 
 struct conf {
 	int			 level;		/* enum log_level */
+	int			 log_events;	/* whatever the level */
 	char			 ksm[16];
 	int			 guest;		/* enum msg_guest */
 	uint32_t		 timeouts[FLT_MAX];	/* ms */

@@ -79,6 +79,8 @@ static void	engine_next(void);
 static void	engine_rate(int, short, void *);
 static void	engine_connect(int, short, void *);
 static int	engine_connect_one(struct engine *, const char *, int *);
+static void	engine_unreached(const struct engine *, const char *, int);
+static void	engine_no(const struct ucred *, const char *, int);
 static void	engine_refuse(uint32_t, enum msg_step, int);
 static void	engine_start(struct engine *);
 static void	engine_config(struct engine *, int);
@@ -135,8 +137,7 @@ engines_open(const struct msg_vm_open *open, int fd)
 	if (engine_refused(open, &cred))
 		return (0);
 	if ((e = calloc(1, sizeof(*e))) == NULL) {
-		registrant_log("no memory: register %s, uid %u", open->id,
-		    cred.uid);
+		engine_no(&cred, open->id, ENOMEM);
 		engine_refuse(open->vmid, MSG_STEP_ENGINE, ENOMEM);
 		return (0);
 	}
@@ -184,6 +185,8 @@ engine_refused(const struct msg_vm_open *open, const struct ucred *cred)
 	const struct conf	*c = &penv->conf;
 	const char		*whose = "";
 	enum conf_limit_id	 id = CONF_VMS;
+	struct audit		 a;
+	uint32_t		 max;
 	int			 error = EAGAIN;
 
 	if (nengines < engines_max()) {
@@ -194,10 +197,14 @@ engine_refused(const struct msg_vm_open *open, const struct ucred *cred)
 		id = CONF_VMS_UID;
 		error = EDQUOT;
 	}
-	registrant_log("too many VMs%s (max %u): register %s, uid %u, gid %u, "
-	    "pid %d", whose, id == CONF_VMS ? engines_max() : c->limits[id],
-	    open->id, cred->uid, cred->gid,
-	    (int)cred->pid);
+	if (registrant_log(cred, LOGL_WARN)) {
+		max = id == CONF_VMS ? engines_max() : c->limits[id];
+		registrant_audit(&a, AUDIT_LIMIT_REACHED, cred, open->id);
+		audit_limit(&a, conf_limits[id].name, max);
+		audit_log(&a, "too many VMs%s (max %u): register %s, uid %u, "
+		    "gid %u, pid %d", whose, max, open->id, cred->uid,
+		    cred->gid, (int)cred->pid);
+	}
 	engine_refuse(open->vmid, MSG_STEP_LIMIT, error);
 	return (1);
 }
@@ -342,6 +349,9 @@ engine_connect(int fd, short event, void *arg)
 			registrant_denied(&e->cred, e->open.id,
 			    step == MSG_STEP_CTL ? e->open.ctl : e->open.io,
 			    e->why);
+		else
+			engine_unreached(e, step == MSG_STEP_CTL ?
+			    e->open.ctl : e->open.io, error);
 		engine_failed(e, step, error);
 	}
 }
@@ -352,6 +362,34 @@ engine_connect_one(struct engine *e, const char *path, int *fd)
 	if (*fd == -1)
 		*fd = vmopen_connect(path, &e->why);
 	return (*fd == -1 ? -1 : 0);
+}
+
+static void
+engine_unreached(const struct engine *e, const char *path, int error)
+{
+	struct audit	 a;
+
+	if (!registrant_log(&e->cred, LOGL_INFO))
+		return;
+	registrant_audit(&a, AUDIT_VM_FAILED, &e->cred, e->open.id);
+	audit_str(&a, "path", path);
+	audit_str(&a, "reason", log_strerror(error));
+	audit_log(&a, "registration of %s failed: %s: %s", e->open.id, path,
+	    log_strerror(error));
+}
+
+/* There is none for the VM. */
+static void
+engine_no(const struct ucred *cred, const char *id, int error)
+{
+	struct audit	 a;
+
+	if (!registrant_log(cred, LOGL_WARN))
+		return;
+	registrant_audit(&a, AUDIT_VM_FAILED, cred, id);
+	audit_str(&a, "reason", log_strerror(error));
+	audit_log_at(&a, LOGL_WARN, "engine of %s was not started: %s", id,
+	    log_strerror(error));
 }
 
 static void
@@ -374,8 +412,7 @@ engine_start(struct engine *e)
 	} else if (e->has_ids)
 		error = 0;
 	if (error != 0) {
-		registrant_log("engine of %s was not started: %s", e->open.id,
-		    log_strerror(error));
+		engine_no(&e->cred, e->open.id, error);
 		engine_failed(e, MSG_STEP_ENGINE, error);
 		return;
 	}
@@ -385,8 +422,7 @@ engine_start(struct engine *e)
 	evtimer_add(&e->timer, &tv);
 	if (child_channel(&e->child, engine_table, ENGINE_STARTING) == -1) {
 		/* Its end is that of a failed start. */
-		registrant_log("channel of the engine of %s: %s", e->open.id,
-		    log_strerror(errno));
+		log_warn("channel of the engine of %s", e->open.id);
 		close(e->child.proc.channel);
 		close(sv[0]);
 		child_kill(&e->child);
@@ -406,6 +442,7 @@ engine_config(struct engine *e, int peer)
 	memset(&conf, 0, sizeof(conf));
 	conf.vmid = e->open.vmid;
 	conf.level = penv->level;
+	conf.events = penv->conf.log_events;
 	conf.proto = e->open.proto;
 	conf.guest = conf_guest(&penv->conf, &penv->flags, e->open.ctl);
 	conf.timeouts.shim = t[FLT_SHIM];
@@ -433,10 +470,13 @@ static void
 engine_timeout(int fd, short event, void *arg)
 {
 	struct engine	*e = arg;
+	struct audit	 a;
 
 	(void)fd;
 	(void)event;
-	log_warnx("engine of %s did not start in %d seconds: killed",
+	child_audit(&a, AUDIT_LIMIT_REACHED, &e->child);
+	audit_limit(&a, "start time", PARENT_READY_TIME);
+	audit_log(&a, "engine of %s did not start in %d seconds: killed",
 	    e->open.id, PARENT_READY_TIME);
 	child_kill(&e->child);
 }
@@ -469,9 +509,23 @@ engine_ready(struct imsgev *iev, struct ibuf *b, int *fd)
 static int
 engine_up(struct imsgev *iev, struct ibuf *b, int *fd)
 {
-	iev->iev_state = ENGINE_SERVING;
+	struct child	*ch = iev->iev_arg;
+	struct engine	*e;
+	struct audit	 a;
+
 	(void)b;
 	(void)fd;
+	e = (struct engine *)((char *)ch - offsetof(struct engine, child));
+	iev->iev_state = ENGINE_SERVING;
+	if (registrant_log(&e->cred, LOGL_INFO)) {
+		registrant_audit(&a, AUDIT_VM_REGISTERED, &e->cred,
+		    e->open.id);
+		audit_num(&a, "protocol",
+		    e->open.proto == MSG_PROTO_1 ? 1 : 3);
+		audit_str(&a, "path", e->open.ctl);
+		audit_log(&a, "VM %s registered by uid %u", e->open.id,
+		    e->cred.uid);
+	}
 	ksm_kick();
 	parent_status();
 	return (0);
@@ -531,17 +585,19 @@ static void
 engine_exited(struct child *ch, int how, int status)
 {
 	struct engine	*e;
+	struct audit	 a;
 	int		 started;
 
 	e = (struct engine *)((char *)ch - offsetof(struct engine, child));
 	started = e->state == ENGINE_UP;
+	child_audit_end(&a, ch, how, status, 1);
 	if (how != CLD_EXITED)
-		log_warnx("engine of %s, pid %d, died: signal %d (%s)",
+		audit_log(&a, "engine of %s, pid %d, died: signal %d (%s)",
 		    e->open.id, (int)ch->proc.pid, status,
 		    sigabbrev_np(status) == NULL ? "?" :
 		    sigabbrev_np(status));
-	else if (status != 0)
-		log_warnx("engine of %s, pid %d, exited with status %d",
+	else
+		audit_log(&a, "engine of %s, pid %d, exited with status %d",
 		    e->open.id, (int)ch->proc.pid, status);
 	if (!started) {
 		engine_failed(e, MSG_STEP_ENGINE, ECHILD);

@@ -115,6 +115,7 @@ static void	 add_rules(struct parse *, const struct conflex_loc *, int,
 %token	DENY			"deny"
 %token	DIRECTORY		"directory"
 %token	ENGINE			"engine"
+%token	EVENTS			"events"
 %token	FROM			"from"
 %token	GROUP			"group"
 %token	GUEST			"guest"
@@ -164,6 +165,8 @@ grammar		: %empty
 
 line		: macro
 		| LOG LEVEL WORD	{ set_level(ps, &@3, $3); }
+		| LOG EVENTS		{ ps->ps_conf->log_events = 1; }
+		| NO LOG EVENTS		{ ps->ps_conf->log_events = 0; }
 		| KSM WORD		{ set_ksm(ps, &@2, $2); }
 		| GUEST WORD {
 			ps->ps_conf->guest = to_guest(&@2, $2);
@@ -368,6 +371,7 @@ static const struct keyword {
 	{ "deny",	DENY },
 	{ "directory",	DIRECTORY },
 	{ "engine",	ENGINE },
+	{ "events",	EVENTS },
 	{ "from",	FROM },
 	{ "group",	GROUP },
 	{ "guest",	GUEST },

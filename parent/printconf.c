@@ -121,6 +121,8 @@ conf_print(FILE *f, const struct conf *c)
 
 	fprintf(f, "log level %s\n",
 	    log_level_name((enum log_level)c->level));
+	if (c->log_events)
+		fprintf(f, "log events\n");
 	fprintf(f, "ksm %s\n", c->ksm);
 	fprintf(f, "guest %s\n", guest_name(c->guest));
 	for (i = 0; i < FLT_MAX; i++)

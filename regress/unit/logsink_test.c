@@ -64,14 +64,15 @@ stderr_pipe(void)
 }
 
 static int
-send_record(struct logsink_bucket *lb, enum log_level level, const char *msg,
+send_record(struct logsink_source *ls, enum log_level level, const char *msg,
     const struct log_field *fields, const char *vm)
 {
 	uint8_t	 rec[LOG_RECORD_MAX];
 	size_t	 n;
 
 	n = log_encode(rec, sizeof(rec), level, msg, fields);
-	return (logsink_record(lb, rec, n, vm));
+	ls->ls_vm = vm;
+	return (logsink_record(ls, rec, n));
 }
 
 static void
@@ -174,7 +175,7 @@ test_gone(void)
 static void
 test_records(void)
 {
-	struct logsink_bucket	 lb;
+	struct logsink_source	 ls;
 	const struct log_field	 forged[] = {
 		{ "vm", "other" }, { "pid", "1" }, { "name", "sshd" },
 		{ "source", "qemu" }, { NULL, NULL }
@@ -182,20 +183,20 @@ test_records(void)
 	int			 rfd = stderr_pipe();
 	char			 want[128];
 
-	memset(&lb, 0, sizeof(lb));
+	memset(&ls, 0, sizeof(ls));
 	WANT(logsink_init(0) == 0);
-	WANT(send_record(&lb, LOGL_ERROR, "hi", forged, "mine") == 0);
+	WANT(send_record(&ls, LOGL_ERROR, "hi", forged, "mine") == 0);
 	take(rfd);
 	snprintf(want, sizeof(want), " level=error msg=hi name=cc-proxy "
 	    "pid=%ld source=qemu vm=mine\n", (long)getpid());
 	WANT(strncmp(text, "time=\"", 6) == 0);
 	WANT(strstr(text, want) != NULL);
-	WANT(send_record(&lb, LOGL_ERROR, "hi", forged, NULL) == 0);
+	WANT(send_record(&ls, LOGL_ERROR, "hi", forged, NULL) == 0);
 	take(rfd);
 	WANT(strstr(text, " vm=other\n") != NULL);
-	WANT(send_record(&lb, LOGL_DEBUG, "no", NULL, NULL) == 0);
+	WANT(send_record(&ls, LOGL_DEBUG, "no", NULL, NULL) == 0);
 	WANT(take(rfd) == 0);
-	WANT(logsink_record(&lb, (const uint8_t *)"\4\0\0", 3, NULL) == -1);
+	WANT(logsink_record(&ls, (const uint8_t *)"\4\0\0", 3) == -1);
 	WANT(take(rfd) == 0);
 	logsink_raw("starting in system mode");
 	take(rfd);
@@ -206,27 +207,27 @@ test_records(void)
 static void
 test_bucket(void)
 {
-	struct logsink_bucket	 lb;
+	struct logsink_source	 ls;
 	int			 i, rfd = stderr_pipe();
 	size_t			 lines = 0;
 	char			*p;
 
-	memset(&lb, 0, sizeof(lb));
+	memset(&ls, 0, sizeof(ls));
 	WANT(logsink_init(0) == 0);
-	for (i = 0; i < 100000 && lb.lb_dropped == 0; i++) {
-		send_record(&lb, LOGL_INFO, "flood", NULL, "v");
+	for (i = 0; i < 100000 && ls.ls_records.lb_dropped == 0; i++) {
+		send_record(&ls, LOGL_INFO, "flood", NULL, "v");
 		take(rfd);
 		for (p = text; (p = strchr(p, '\n')) != NULL; p++)
 			lines++;
 	}
-	WANT(lb.lb_dropped == 1);
+	WANT(ls.ls_records.lb_dropped == 1);
 	WANT(lines >= 2000);
-	logsink_bucket_end(&lb, "v");
+	logsink_end(&ls);
 	take(rfd);
 	WANT(strstr(text, "msg=\"suppressed 1 log records\" ") != NULL);
 	WANT(strstr(text, " vm=v\n") != NULL);
-	WANT(lb.lb_dropped == 0);
-	logsink_bucket_end(&lb, "v");
+	WANT(ls.ls_records.lb_dropped == 0);
+	logsink_end(&ls);
 	WANT(take(rfd) == 0);
 }
 

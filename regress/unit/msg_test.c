@@ -40,6 +40,7 @@ conf_make(int full)
 
 	m.pod = full;
 	m.level = full ? 15 : 0;
+	m.events = full;
 	m.limits.clients = full ? 2 : 1;
 	m.limits.clients_uid = full ? 3 : 1;
 	m.limits.clients_vm = full ? 4 : 1;
@@ -141,6 +142,7 @@ vm_conf_make(int full)
 	if (full) {
 		m.vmid = UINT32_MAX;
 		m.level = 15;
+		m.events = 1;
 		m.out_shim = 7;
 		m.out_vm = UINT32_MAX;
 		m.proto = MSG_PROTO_MAX - 1;
