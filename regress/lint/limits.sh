@@ -82,6 +82,8 @@ done <<-EOF
 	parent/conf.h CONF_ERRORS_MAX 64 .It 64 errors
 	parent/logsink.c BUCKET_BURST 2000 .It 2000 log messages
 	parent/logsink.c BUCKET_RATE 1000 and 1000 a second
+	parent/logsink.c EVENT_BURST 400 .It 400 security events of one
+	parent/logsink.c EVENT_RATE 100 at once and 100 a second
 EOF
 )
 verdict "the limits in the manual are those in the sources" "$wrong"
