@@ -590,7 +590,7 @@ engine_exited(struct child *ch, int how, int status)
 
 	e = (struct engine *)((char *)ch - offsetof(struct engine, child));
 	started = e->state == ENGINE_UP;
-	child_audit_end(&a, ch, how, status, 1);
+	child_audit_end(&a, ch, how, status, started || penv->stopping);
 	if (how != CLD_EXITED)
 		audit_log(&a, "engine of %s, pid %d, died: signal %d (%s)",
 		    e->open.id, (int)ch->proc.pid, status,

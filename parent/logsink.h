@@ -2,8 +2,9 @@
 
 /*
  * Where log lines end: stderr, or the journal itself if that is what stderr
- * is, and in pod mode syslog as well.  Nothing here ever waits: a line that nobody takes is dropped and counted, and the count
- * is reported with the next line that goes out.  The caller ignores SIGPIPE.
+ * is, and in pod mode syslog as well.  Nothing here ever waits: a line that
+ * nobody takes is dropped and counted, and the count is reported with the
+ * next line that goes out.  The caller ignores SIGPIPE.
  */
 
 #ifndef CCP_LOGSINK_H
