@@ -62,6 +62,14 @@ int	 logsink_init(int pod_mode);
 void	 logsink_write(enum log_level, const char *msg,
 	    const struct log_field *);
 
+/* The same whatever the level is. */
+void	 logsink_emit(enum log_level, const char *msg,
+	    const struct log_field *);
+
+/* The text and a newline on stderr, at every level and in no format. */
+void	 logsink_raw(const char *);
+
+/* logsource.c: what children log */
 /*
  * One packet from a child's log channel.  ls_vm, if not NULL, replaces the
  * record's own vm field; a child's pid, name and by are not believed, and an
@@ -76,8 +84,5 @@ void	 logsink_end(struct logsink_source *);
 /* May one more event of this user be logged? */
 int	 logsink_uid_take(struct logsink_uids *, uint32_t uid,
 	    enum log_level);
-
-/* The text and a newline on stderr, at every level and in no format. */
-void	 logsink_raw(const char *);
 
 #endif /* CCP_LOGSINK_H */
