@@ -390,7 +390,8 @@ journal_write(enum log_level level, const char *line, size_t len,
 }
 
 void
-logsink_emit(enum log_level level, const char *msg, const struct log_field *fields)
+logsink_emit(enum log_level level, const char *msg,
+    const struct log_field *fields)
 {
 	static char	 line[LOGFMT_MAX];
 	struct timespec	 mono, ts;
