@@ -36,7 +36,7 @@ verdict "the manual tells of each field" \
 	grep -qE "Cm .*\b$name\b" $page man/cc-proxy.8 || echo "$name"
     done)"
 verdict "the manual tells of each limit" \
-    "$(grep -hoE 'audit_limit\([^"]*"[^"]*"|_limit\(c, "[^"]*"|_limit\(arg, "[^"]*"|"clients" : "descriptors"' \
+    "$(grep -hoE 'audit_limit\([^"]*"[^"]*"|_limit\(c, "[^"]*"|_limit\(arg, "[^"]*"|"clients" :|"memory" :|fe_refused\(([^,]*, ){2}"[^"]*"|^[[:blank:]]*"descriptors"' \
     -r parent frontend vmengine --include='*.c' | grep -oE '"[^"]*"' |
     tr -d '"' | sort -u | while read -r limit; do
 	tr '\n' ' ' <$page | sed 's/\.Cm //g' | grep -qF -e "$limit" ||
