@@ -71,12 +71,12 @@ endif
 LIBS	:= -levent_core -ljansson -lseccomp -lbsd
 
 # One list per folder; the file with main() comes first.
-parent_SRCS	:= parent.c child.c conf.c conflex.c flags.c guestdir.c listen.c \
-		   parse.c printconf.c registrant.c timeout.c vmopen.c \
-		   engines.c ksm.c logsink.c logfmt.c namespace.c notify.c \
-		   sandbox_parent.c
+parent_SRCS	:= parent.c child.c conf.c conflex.c flags.c guestdir.c ids.c \
+		   listen.c parse.c printconf.c registrant.c timeout.c vmopen.c \
+		   engines.c ksm.c logsink.c logsource.c logfmt.c \
+		   namespace.c notify.c journal.c sandbox_parent.c
 frontend_SRCS	:= frontend.c accept.c handshake.c fe_request.c fe_rpc.c route.c \
-		   fe_policy.c handover.c control.c sandbox_frontend.c
+		   fe_policy.c handover.c control.c shares.c sandbox_frontend.c
 vmengine_SRCS	:= vmengine.c conn.c out.c command.c session.c agent_ctl.c \
 		   agent_tty.c console.c dialect.c handover.c process.c \
 		   rpc.c rpc_io.c signal.c stdin.c sandbox_vmengine.c
@@ -85,7 +85,7 @@ guest_SRCS	:= ccp-guest.c accept.c channel.c command.c container.c cred.c ctl.c 
 		   file.c job.c json.c mounts.c net.c pod.c process.c \
 		   profile.c ps.c rootfs.c spawn.c tty.c vm.c
 lib_SRCS	:= client.c requests.c
-common_SRCS	:= frame.c hyper.c hypjson.c hyptext.c json.c jsonedit.c policy.c \
+common_SRCS	:= audit.c frame.c hyper.c hypjson.c hyptext.c json.c jsonedit.c policy.c \
 		   reqfield.c request.c rpc1.c token.c peer.c log.c msg.c \
 		   ibuf.c msgbuf.c imsg.c imsgev.c spawn.c sandbox.c \
 		   landlock.c scmp.c warmup.c

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,8 @@ static void	imsgev_event(int, short, void *);
 static void	imsgev_watch(struct imsgev *, short);
 static void	imsgev_update(struct imsgev *);
 static void	imsgev_end(struct imsgev *, enum imsgev_end);
+static int	imsgev_room(struct imsgev *);
+static void	imsgev_resume(int, short, void *);
 static int	imsgev_messages(struct imsgev *);
 static int	imsgev_dispatch(struct imsgev *, struct imsg *);
 
@@ -41,6 +44,7 @@ imsgev_init(struct imsgev *iev, int fd, const struct imsgev_handler *table,
 	iev->iev_queue_max = IMSGEV_QUEUE_MAX;
 	iev->iev_ended = ended;
 	iev->iev_arg = arg;
+	evtimer_set(&iev->iev_pause, imsgev_resume, iev);
 	imsgev_watch(iev, EV_READ);
 	return (0);
 }
@@ -54,6 +58,7 @@ imsgev_clear(struct imsgev *iev)
 	if (iev->iev_fd == -1)
 		return;
 	event_del(&iev->iev_ev);
+	evtimer_del(&iev->iev_pause);
 	imsgbuf_clear(&iev->iev_ibuf);
 	close(iev->iev_fd);
 	iev->iev_fd = -1;
@@ -129,11 +134,13 @@ imsgev_update(struct imsgev *iev)
 
 	queued = imsgbuf_queuelen(&iev->iev_ibuf);
 	want = 0;
-	if (queued <= iev->iev_queue_max)
+	if (queued <= iev->iev_queue_max && !iev->iev_paused)
 		want |= EV_READ;
 	if (queued > 0)
 		want |= EV_WRITE;
 	event_del(&iev->iev_ev);
+	if (want == 0)
+		return;
 	imsgev_watch(iev, want);
 }
 
@@ -142,6 +149,45 @@ imsgev_end(struct imsgev *iev, enum imsgev_end why)
 {
 	imsgev_clear(iev);
 	iev->iev_ended(iev, why);
+}
+
+/*
+ * Is there room for the descriptor of the next message?  If not, nothing is
+ * read for a while, and the log says so once.
+ */
+static int
+imsgev_room(struct imsgev *iev)
+{
+	static int	 said;
+	struct timeval	 tv = { IMSGEV_PAUSE, 0 };
+	int		 fd;
+
+	if (!iev->iev_takes_fds)
+		return (1);
+	fd = fcntl(iev->iev_fd, F_DUPFD_CLOEXEC, 0);
+	if (fd != -1) {
+		close(fd);
+		said = 0;
+		return (1);
+	}
+	if (!said)
+		log_warn("no room for a descriptor: waiting for one to be "
+		    "closed");
+	said = 1;
+	iev->iev_paused = 1;
+	evtimer_add(&iev->iev_pause, &tv);
+	return (0);
+}
+
+static void
+imsgev_resume(int fd, short event, void *arg)
+{
+	struct imsgev	*iev = arg;
+
+	(void)fd;
+	(void)event;
+	iev->iev_paused = 0;
+	imsgev_update(iev);
 }
 
 static void
@@ -156,7 +202,7 @@ imsgev_event(int fd, short event, void *arg)
 		failed = imsgbuf_write(&iev->iev_ibuf) == -1;
 	n = 1;
 	/* What the peer said before it went may be waiting. */
-	if (failed || (event & EV_READ))
+	if ((failed || (event & EV_READ)) && imsgev_room(iev))
 		n = imsgbuf_read(&iev->iev_ibuf);
 	if (n == -1 && errno != ECONNRESET && errno != EPIPE)
 		snprintf(iev->iev_why, sizeof(iev->iev_why),

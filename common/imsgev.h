@@ -21,6 +21,7 @@
 #include "msg.h"
 
 #define IMSGEV_QUEUE_MAX	1024
+#define IMSGEV_PAUSE		1	/* seconds until it is tried again */
 
 struct imsgev;
 
@@ -53,8 +54,17 @@ struct imsgev {
 	uint32_t	 iev_state;	/* one bit */
 	uint32_t	 iev_queue_max;	/* IMSGEV_QUEUE_MAX; the owner's */
 	int		 iev_fd;	/* -1: closed */
+	int		 iev_takes_fds;	/* descriptors come; the owner's */
+	int		 iev_paused;	/* there is no room for one */
+	struct event	 iev_pause;
 	char		 iev_why[128];
 };
+
+/*
+ * A descriptor that does not fit is lost when it is read.  So a channel with
+ * iev_takes_fds is not read while a process has as many as it may have; what
+ * the peer sends waits.
+ */
 
 /*
  * Starts reading.  fd must be a non-blocking stream socket; it belongs to

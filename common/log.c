@@ -24,7 +24,7 @@
 
 #define LOG_WAIT	100	/* ms a record waits, once, for room */
 
-static void	 log_ventry(enum log_level, int, const struct log_field *,
+static void	 log_format(enum log_level, int, const struct log_field *,
 		    const char *, va_list)
 		    __attribute__((__format__(printf, 4, 0)));
 static void	 log_emit(enum log_level, const char *,
@@ -44,6 +44,7 @@ static const char *const log_names[] = {
 };
 
 static enum log_level	 log_max = LOGL_WARN;
+static int		 log_events;	/* of every level */
 static int		 log_fd = -1;
 static uint64_t		 log_dropped;
 static int		 log_stuck;	/* a record waited in vain */
@@ -103,14 +104,40 @@ log_getlevel(void)
 }
 
 void
+log_setevents(int events)
+{
+	log_events = events;
+}
+
+int
+log_wanted(enum log_level level, const struct log_field *fields)
+{
+	if (level <= log_max)
+		return (1);
+	if (!log_events)
+		return (0);
+	for (; fields != NULL && fields->key != NULL; fields++)
+		if (strcmp(fields->key, LOG_KEY_EVENT) == 0)
+			return (1);
+	return (0);
+}
+
+void
 log_entry(enum log_level level, const struct log_field *fields,
     const char *fmt, ...)
 {
 	va_list	 ap;
 
 	va_start(ap, fmt);
-	log_ventry(level, 0, fields, fmt, ap);
+	log_format(level, 0, fields, fmt, ap);
 	va_end(ap);
+}
+
+void
+log_ventry(enum log_level level, const struct log_field *fields,
+    const char *fmt, va_list ap)
+{
+	log_format(level, 0, fields, fmt, ap);
 }
 
 void
@@ -120,7 +147,7 @@ log_warn(const char *fmt, ...)
 	va_list	 ap;
 
 	va_start(ap, fmt);
-	log_ventry(LOGL_WARN, saved, NULL, fmt, ap);
+	log_format(LOGL_WARN, saved, NULL, fmt, ap);
 	va_end(ap);
 	errno = saved;
 }
@@ -131,7 +158,7 @@ log_warnx(const char *fmt, ...)
 	va_list	 ap;
 
 	va_start(ap, fmt);
-	log_ventry(LOGL_WARN, 0, NULL, fmt, ap);
+	log_format(LOGL_WARN, 0, NULL, fmt, ap);
 	va_end(ap);
 }
 
@@ -141,7 +168,7 @@ log_info(const char *fmt, ...)
 	va_list	 ap;
 
 	va_start(ap, fmt);
-	log_ventry(LOGL_INFO, 0, NULL, fmt, ap);
+	log_format(LOGL_INFO, 0, NULL, fmt, ap);
 	va_end(ap);
 }
 
@@ -151,7 +178,7 @@ log_debug(const char *fmt, ...)
 	va_list	 ap;
 
 	va_start(ap, fmt);
-	log_ventry(LOGL_DEBUG, 0, NULL, fmt, ap);
+	log_format(LOGL_DEBUG, 0, NULL, fmt, ap);
 	va_end(ap);
 }
 
@@ -163,7 +190,7 @@ fatal(const char *fmt, ...)
 	va_list	 ap;
 
 	va_start(ap, fmt);
-	log_ventry(LOGL_FATAL, saved, NULL, fmt, ap);
+	log_format(LOGL_FATAL, saved, NULL, fmt, ap);
 	va_end(ap);
 	_exit(1);
 }
@@ -174,20 +201,20 @@ fatalx(const char *fmt, ...)
 	va_list	 ap;
 
 	va_start(ap, fmt);
-	log_ventry(LOGL_FATAL, 0, NULL, fmt, ap);
+	log_format(LOGL_FATAL, 0, NULL, fmt, ap);
 	va_end(ap);
 	_exit(1);
 }
 
 /* Formats; errnum 0 appends no error text. */
 static void
-log_ventry(enum log_level level, int errnum, const struct log_field *fields,
+log_format(enum log_level level, int errnum, const struct log_field *fields,
     const char *fmt, va_list ap)
 {
 	char	 msg[LOG_RECORD_MAX];
 	int	 n, saved = errno;
 
-	if (level > log_max)
+	if (!log_wanted(level, fields))
 		return;
 	if ((n = vsnprintf(msg, sizeof(msg), fmt, ap)) < 0) {
 		msg[0] = '\0';
@@ -360,15 +387,16 @@ log_get_string(char **out, const uint8_t **in, const uint8_t *end, size_t len)
 	return (s);
 }
 
-/* A key is printed as it stands, so it must not look like anything else. */
+/*
+ * A key is printed as it stands, so it must not look like anything else; nor
+ * like another key, where case makes no difference.
+ */
 static int
 log_key_ok(const char *key)
 {
 	for (; *key != '\0'; key++) {
 		if (!(*key >= 'a' && *key <= 'z') &&
-		    !(*key >= 'A' && *key <= 'Z') &&
-		    !(*key >= '0' && *key <= '9') &&
-		    *key != '_' && *key != '-')
+		    !(*key >= '0' && *key <= '9') && *key != '_')
 			return (0);
 	}
 	return (1);

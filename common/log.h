@@ -21,8 +21,9 @@
 #include <stdint.h>
 
 #define LOG_RECORD_MAX	8192	/* bytes of one record */
-#define LOG_FIELDS_MAX	6
+#define LOG_FIELDS_MAX	12
 #define LOG_KEY_MAX	16
+#define LOG_KEY_EVENT	"event"	/* makes the record a security event */
 
 /* The names log levels have in the protocol (-log, log frames). */
 enum log_level {
@@ -57,6 +58,10 @@ void	 log_init_sink(void (*sink)(enum log_level, const char *msg,
 	    const struct log_field *), enum log_level);
 void	 log_setlevel(enum log_level);
 enum log_level log_getlevel(void);
+/* Log security events whatever the level. */
+void	 log_setevents(int);
+/* Is a record with these fields, or NULL, to be logged? */
+int	 log_wanted(enum log_level, const struct log_field *);
 
 /*
  * With fields: list ends with a NULL key; fields may be NULL.  Text beyond
@@ -64,6 +69,8 @@ enum log_level log_getlevel(void);
  */
 void	 log_entry(enum log_level, const struct log_field *, const char *, ...)
 	    __attribute__((__format__(printf, 3, 4)));
+void	 log_ventry(enum log_level, const struct log_field *, const char *,
+	    va_list) __attribute__((__format__(printf, 3, 0)));
 
 /* As in OpenBSD's daemons: the first appends the error's text. */
 void	 log_warn(const char *, ...)

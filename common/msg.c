@@ -126,10 +126,18 @@ msg_conf_encode(const struct msg_conf *m)
 		return (NULL);
 	return (msg_close(b, ibuf_add_n8(b, (uint64_t)m->pod) == -1 ||
 	    ibuf_add_n8(b, (uint64_t)m->level) == -1 ||
+	    ibuf_add_n8(b, (uint64_t)m->events) == -1 ||
 	    ibuf_add_n32(b, l->clients) == -1 ||
 	    ibuf_add_n32(b, l->clients_uid) == -1 ||
 	    ibuf_add_n32(b, l->clients_vm) == -1 ||
+	    ibuf_add_n32(b, l->served) == -1 ||
+	    ibuf_add_n32(b, l->served_uid) == -1 ||
+	    ibuf_add_n32(b, l->tokens) == -1 ||
+	    ibuf_add_n32(b, l->tokens_uid) == -1 ||
 	    ibuf_add_n32(b, l->tokens_vm) == -1 ||
+	    ibuf_add_n32(b, l->vms) == -1 ||
+	    ibuf_add_n32(b, l->vms_uid) == -1 ||
+	    ibuf_add_n8(b, l->root != 0) == -1 ||
 	    msg_add_str(b, m->path) == -1));
 }
 
@@ -140,10 +148,18 @@ msg_conf_decode(struct ibuf *b, struct msg_conf *m)
 
 	return (msg_end(b, msg_get_enum(b, &m->pod, 2) == -1 ||
 	    msg_get_enum(b, &m->level, 16) == -1 ||
+	    msg_get_enum(b, &m->events, 2) == -1 ||
 	    msg_get_limit(b, &l->clients) == -1 ||
 	    msg_get_limit(b, &l->clients_uid) == -1 ||
 	    msg_get_limit(b, &l->clients_vm) == -1 ||
+	    msg_get_limit(b, &l->served) == -1 ||
+	    msg_get_limit(b, &l->served_uid) == -1 ||
+	    msg_get_limit(b, &l->tokens) == -1 ||
+	    msg_get_limit(b, &l->tokens_uid) == -1 ||
 	    msg_get_limit(b, &l->tokens_vm) == -1 ||
+	    msg_get_limit(b, &l->vms) == -1 ||
+	    msg_get_limit(b, &l->vms_uid) == -1 ||
+	    msg_get_enum(b, &l->root, 2) == -1 ||
 	    msg_get_str(b, m->path, sizeof(m->path)) == -1));
 }
 
@@ -235,6 +251,7 @@ msg_vm_conf_encode(const struct msg_vm_conf *m)
 		return (NULL);
 	return (msg_close(b, ibuf_add_n32(b, m->vmid) == -1 ||
 	    ibuf_add_n8(b, (uint64_t)m->level) == -1 ||
+	    ibuf_add_n8(b, (uint64_t)m->events) == -1 ||
 	    ibuf_add_n8(b, (uint64_t)m->proto) == -1 ||
 	    ibuf_add_n8(b, (uint64_t)m->guest) == -1 ||
 	    ibuf_add_n32(b, t->shim) == -1 ||
@@ -256,6 +273,7 @@ msg_vm_conf_decode(struct ibuf *b, struct msg_vm_conf *m)
 
 	return (msg_end(b, ibuf_get_n32(b, &m->vmid) == -1 ||
 	    msg_get_enum(b, &m->level, 16) == -1 ||
+	    msg_get_enum(b, &m->events, 2) == -1 ||
 	    msg_get_enum(b, &m->proto, MSG_PROTO_MAX) == -1 ||
 	    msg_get_enum(b, &m->guest, MSG_GUEST_MAX) == -1 ||
 	    ibuf_get_n32(b, &t->shim) == -1 ||

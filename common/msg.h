@@ -76,15 +76,23 @@ enum msg_listener {
 /* What the frontend lets clients have; none is 0. */
 struct msg_limits {
 	uint32_t	 clients;	/* not yet with an engine */
-	uint32_t	 clients_uid;	/* of them, of one uid other than 0 */
+	uint32_t	 clients_uid;	/* of them, of one uid */
 	uint32_t	 clients_vm;	/* of one engine */
-	uint32_t	 tokens_vm;	/* live ones of one VM */
+	uint32_t	 served;	/* with an engine */
+	uint32_t	 served_uid;	/* of them, of one uid */
+	uint32_t	 tokens;	/* live ones */
+	uint32_t	 tokens_uid;	/* of the VMs of one uid */
+	uint32_t	 tokens_vm;	/* of one VM */
+	uint32_t	 vms;
+	uint32_t	 vms_uid;	/* of one uid */
+	int		 root;		/* those of one uid are for 0, too */
 };
 
 /* SETUP_CONF: what the frontend must know. */
 struct msg_conf {
 	int		 pod;		/* pod mode */
 	int		 level;		/* enum log_level */
+	int		 events;	/* log security events in any case */
 	struct msg_limits limits;
 	char		 path[MSG_PATH_MAX + 1];	/* what the URL names */
 };
@@ -127,6 +135,7 @@ struct msg_vm_failed {
 struct msg_vm_conf {
 	uint32_t	 vmid;
 	int		 level;
+	int		 events;	/* log security events in any case */
 	int		 proto;		/* of its registration */
 	int		 guest;		/* enum msg_guest */
 	struct msg_timeouts timeouts;

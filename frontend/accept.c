@@ -25,12 +25,12 @@ struct fe_listener {
 static void	fe_accept(int, short, void *);
 static void	fe_accept_resume(int, short, void *);
 static int	fe_accept_one(const struct fe_listener *);
-static void	fe_accept_failed(int);
+static void	fe_accept_failed(int, unsigned int);
 
 static struct fe_listener listeners[FE_LISTENERS_MAX];
 static size_t		 nlisteners;
 static struct event	 pause_timer;
-static int		 paused;
+static int		 paused, said;
 
 int
 fe_accept_add(int fd, int kind)
@@ -93,20 +93,28 @@ fe_accept(int fd, short event, void *arg)
 static int
 fe_accept_one(const struct fe_listener *l)
 {
+	struct audit_who who;
 	struct ucred	 cred;
 	socklen_t	 len;
 	int		 fd;
 
 	if (l->kind != MSG_LISTEN_CONTROL &&
 	    fenv->nunrouted >= fenv->unrouted_max) {
-		fe_accept_failed(EMFILE);
+		fe_accept_failed(EMFILE, fenv->unrouted_max);
+		return (-1);
+	}
+	if (!fe_room()) {
+		fe_accept_failed(ENOMEM, 0);
 		return (-1);
 	}
 	fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd == -1) {
+		/* All who waited have been served. */
+		if (errno == EAGAIN)
+			said = 0;
 		if (errno != EAGAIN && errno != EINTR &&
 		    errno != ECONNABORTED)
-			fe_accept_failed(errno);
+			fe_accept_failed(errno, 0);
 		return (-1);
 	}
 	len = sizeof(cred);
@@ -114,22 +122,35 @@ fe_accept_one(const struct fe_listener *l)
 		close(fd);
 		return (0);
 	}
-	if (l->kind == MSG_LISTEN_CONTROL)
-		fe_control_accept(fd);
-	else
+	if (l->kind == MSG_LISTEN_CONTROL) {
+		memset(&who, 0, sizeof(who));
+		who.uid = cred.uid;
+		who.gid = cred.gid;
+		who.pid = (uint32_t)cred.pid;
+		fe_control_accept(fd, &who);
+	} else
 		fe_conn_new(fd, l->kind == MSG_LISTEN_CLIENT1 ? MSG_PROTO_1 :
 		    MSG_PROTO_3, cred.uid, cred.gid, (uint32_t)cred.pid);
 	return (0);
 }
 
+/* max: the limit of ours that was reached; 0: it is the system's. */
 static void
-fe_accept_failed(int error)
+fe_accept_failed(int error, unsigned int max)
 {
 	struct timeval	 tv = { FE_ACCEPT_PAUSE, 0 };
+	struct audit	 a;
 	size_t		 i;
 
-	log_entry(fenv->conf.pod ? LOGL_INFO : LOGL_ERROR, NULL,
-	    "couldn't accept connection: %s", log_strerror(error));
+	audit_begin(&a, AUDIT_LIMIT_REACHED);
+	audit_limit(&a, max != 0 ? "clients" : error == ENOMEM ? "memory" :
+	    "descriptors", max);
+	if (max == 0)
+		audit_str(&a, "reason", log_strerror(error));
+	if (!said)
+		audit_log_at(&a, fenv->conf.pod ? LOGL_INFO : LOGL_ERROR,
+		    "couldn't accept connection: %s", log_strerror(error));
+	said = 1;
 	if (paused)
 		return;
 	paused = 1;

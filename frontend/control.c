@@ -13,6 +13,7 @@
 
 struct fe_control {
 	struct imsgev	 iev;
+	struct audit_who who;
 };
 
 static int	fe_control_status(struct imsgev *, struct ibuf *, int *);
@@ -27,29 +28,51 @@ static const struct imsgev_handler fe_control_table[] = {
 static unsigned int	 ncontrols;
 
 void
-fe_control_accept(int fd)
+fe_control_accept(int fd, const struct audit_who *who)
 {
 	struct fe_control	*ctl;
+	struct audit		 a;
 
 	if (ncontrols >= FE_CONTROL_MAX) {
+		audit_begin(&a, AUDIT_LIMIT_REACHED);
+		audit_limit(&a, "control clients", FE_CONTROL_MAX);
+		audit_who(&a, who);
+		audit_log(&a, "too many clients of the control socket");
 		close(fd);
 		return;
 	}
-	if ((ctl = calloc(1, sizeof(*ctl))) == NULL ||
-	    imsgev_init(&ctl->iev, fd, fe_control_table, 1, fe_control_ended,
-	    ctl) == -1)
-		fatal("%s", __func__);
+	if ((ctl = calloc(1, sizeof(*ctl))) == NULL) {
+		close(fd);
+		return;
+	}
+	if (imsgev_init(&ctl->iev, fd, fe_control_table, 1, fe_control_ended,
+	    ctl) == -1) {
+		close(fd);
+		free(ctl);
+		return;
+	}
+	ctl->who = *who;
 	ncontrols++;
+	audit_begin(&a, AUDIT_CONTROL_CONNECTED);
+	audit_who(&a, who);
+	audit_log(&a, "control client of uid %u", who->uid);
 }
 
 static void
 fe_control_ended(struct imsgev *iev, enum imsgev_end end)
 {
-	if (end == IMSGEV_VIOLATION)
-		log_warnx("control client broke the protocol: %s",
+	struct fe_control	*ctl = iev->iev_arg;
+	struct audit		 a;
+
+	if (end == IMSGEV_VIOLATION) {
+		audit_begin(&a, AUDIT_PROTOCOL_VIOLATION);
+		audit_who(&a, &ctl->who);
+		audit_str(&a, "reason", iev->iev_why);
+		audit_log(&a, "control client broke the protocol: %s",
 		    iev->iev_why);
+	}
 	ncontrols--;
-	free(iev->iev_arg);
+	free(ctl);
 }
 
 static int

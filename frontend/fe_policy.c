@@ -56,10 +56,20 @@ int
 fe_may(const struct fe_conn *c, unsigned int op, const char *id,
     const struct fe_vm *vm)
 {
+	struct audit	 a;
+	char		 name[MSG_ID_MAX + 1];
+
 	if (fe_allowed(c, op, vm))
 		return (1);
-	peer_log(LOGL_WARN, c->client,
-	    POLICY_DENIED ": %s %.*s, uid %u, gid %u, pid %u",
-	    policy_op_name(op), MSG_ID_MAX, id, c->uid, c->gid, c->pid);
+	strlcpy(name, id, sizeof(name));
+	fe_audit(&a, op == POLICY_REGISTER ? AUDIT_VM_REFUSED :
+	    AUDIT_CLIENT_REFUSED, c);
+	audit_str(&a, "vm", name);
+	if (op != POLICY_REGISTER)
+		audit_str(&a, "op", policy_op_name(op));
+	audit_str(&a, "reason", "policy");
+	audit_log(&a,
+	    POLICY_DENIED ": %s %s, uid %u, gid %u, pid %u",
+	    policy_op_name(op), name, c->uid, c->gid, c->pid);
 	return (0);
 }

@@ -16,6 +16,8 @@ static const char *fe_payload(const struct fe_conn *);
 static int	fe_vm_parse(const struct fe_conn *, struct req_vm *, int,
 		    char [JSON_ERRMAX]);
 static void	fe_hyper(struct fe_conn *, const char *, size_t);
+static void	fe_token_refused(const struct fe_conn *,
+		    const struct fe_vm *);
 static void	fe_connect_shim(struct fe_conn *, const char *, size_t);
 static void	fe_route(struct fe_conn *, struct fe_vm *);
 
@@ -42,12 +44,20 @@ fe_vm_parse(const struct fe_conn *c, struct req_vm *req, int opcode,
 void
 fe_request(struct fe_conn *c)
 {
+	struct audit_who	 who;
 	const char	*p = fe_payload(c);
 	size_t		 len = c->hdr.len;
 
 	/* Nothing more is read before it is answered or passed on. */
 	c->state = FE_PARKED;
 	fe_conn_update(c);
+	if (!fe_room()) {
+		fe_who(&who, c);
+		fe_refused(c->user, &who, "memory", 0,
+		    "no memory for a request");
+		fe_conn_fail(c, c->hdr.opcode, "out of memory");
+		return;
+	}
 	switch (c->hdr.opcode) {
 	case FRM_REGISTERVM:
 		fe_register(c);
@@ -76,6 +86,7 @@ fe_register(struct fe_conn *c)
 {
 	struct req_vm	 req;
 	struct fe_vm	*vm;
+	const char	*why;
 	char		 err[JSON_ERRMAX];
 
 	if (fe_vm_parse(c, &req, FRM_REGISTERVM, err) == -1) {
@@ -93,6 +104,7 @@ fe_register(struct fe_conn *c)
 		if (vm != NULL && vm->state == MSG_STATE_TOMB &&
 		    req.ctl[0] != '\0' && req.io[0] != '\0' &&
 		    fe_allowed(c, POLICY_UNREGISTER, vm)) {
+			fe_audit_unregistered(c, vm);
 			fe_vm_unregister(vm);
 			fe_vm_check(vm);
 		}
@@ -118,7 +130,13 @@ fe_register(struct fe_conn *c)
 	else if (strlen(req.io) > MSG_SUN_MAX)
 		fe_conn_fail(c, FRM_REGISTERVM,
 		    "dial unix %s: connect: invalid argument", req.io);
-	else {
+	else if (fe_share_vms(c, &why) == -1 || fe_share_served(c, &why) == -1)
+		fe_conn_fail(c, FRM_REGISTERVM, "%s", why);
+	else if (fe_share_tokens(c->user, req.nstreams > 0 ?
+	    (size_t)req.nstreams : 0)) {
+		fe_tokens_limit(c, NULL, (size_t)req.nstreams);
+		fe_conn_fail(c, FRM_REGISTERVM, "no more I/O tokens");
+	} else {
 		peer_log(LOGL_INFO, c->client, "RegisterVM(containerId=%s,"
 		    "ctlSerial=%s,ioSerial=%s,console=%s)", req.id, req.ctl,
 		    req.io, req.console);
@@ -193,7 +211,7 @@ fe_unregister(struct fe_conn *c)
 		c->dead = NULL;
 		fe_unlisten();
 		fe_conn_reply(c, FRM_UNREGISTERVM, NULL, 0);
-		fe_unregistered(vm);
+		fe_unregistered(c, vm);
 	}
 	req_vm_free(&req);
 }
@@ -217,6 +235,22 @@ fe_hyper(struct fe_conn *c, const char *p, size_t len)
 	req_hyper_free(&req);
 }
 
+/* vm: whose it was, or NULL.  The token itself is a secret. */
+static void
+fe_token_refused(const struct fe_conn *c, const struct fe_vm *vm)
+{
+	struct audit	 a;
+
+	fe_audit(&a, AUDIT_CLIENT_REFUSED, c);
+	audit_str(&a, "op", "connect");
+	if (vm != NULL)
+		audit_str(&a, "vm", vm->id);
+	audit_str(&a, "reason", vm == NULL ? "unknown token" :
+	    "the VM's engine is gone");
+	audit_log(&a, "no shim for uid %u, pid %u: %s", c->uid, c->pid,
+	    vm == NULL ? "unknown token" : "the VM's engine is gone");
+}
+
 static void
 fe_connect_shim(struct fe_conn *c, const char *p, size_t len)
 {
@@ -227,12 +261,14 @@ fe_connect_shim(struct fe_conn *c, const char *p, size_t len)
 		fe_conn_fail(c, FRM_CONNECTSHIM, "%s", err);
 		return;
 	}
-	if ((vm = fe_token_vm(token)) == NULL)
+	if ((vm = fe_token_vm(token)) == NULL) {
+		fe_token_refused(c, NULL);
 		fe_conn_fail(c, FRM_CONNECTSHIM, "unknown token: %s", token);
-	else if (!vm->has_engine)
+	} else if (!vm->has_engine) {
+		fe_token_refused(c, vm);
 		fe_conn_fail(c, FRM_CONNECTSHIM, "vm: unknown token %s",
 		    token);
-	else {
+	} else {
 		c->ntokens = 0;
 		fe_route(c, vm);
 	}
@@ -275,17 +311,24 @@ fe_request_tomb(struct fe_conn *c, struct fe_vm *vm)
 		return;
 	}
 	if ((tokens = fe_token_mint(vm, c->ntokens)) == NULL) {
+		fe_tokens_limit(c, vm, c->ntokens);
 		fe_conn_fail(c, c->hdr.opcode, "no more I/O tokens");
 		return;
 	}
 	peer_log(LOGL_INFO, c->client, "AttachVM(containerId=%s)", vm->id);
+	fe_attached(c, vm);
 	if (c->proto == MSG_PROTO_1)
 		payload = rpc_version_data(&len);
 	else
 		payload = req_io_payload(fenv->conf.path, tokens, c->ntokens,
 		    &len);
-	if (payload == NULL)
-		fatal("%s", __func__);
+	if (payload == NULL) {
+		while (c->ntokens > 0)
+			fe_token_free(vm, tokens[--c->ntokens]);
+		free(tokens);
+		fe_conn_fail(c, c->hdr.opcode, "out of memory");
+		return;
+	}
 	c->dead = vm;
 	fe_conn_reply(c, c->hdr.opcode, payload, len);
 	free(payload);

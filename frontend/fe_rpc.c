@@ -20,12 +20,20 @@ static void	fe_rpc_unattached(struct fe_conn *,
 void
 fe_rpc(struct fe_conn *c)
 {
+	struct audit_who	 who;
 	struct rpc_request	 req;
 	char			 err[JSON_ERRMAX];
 
+	if (!fe_room()) {
+		fe_who(&who, c);
+		fe_refused(c->user, &who, "memory", 0,
+		    "no memory for a request");
+		fe_conn_fail(c, 0, "out of memory");
+		return;
+	}
 	if (rpc_request_parse(&req, (const char *)c->in + RPC_HEADER_SIZE,
 	    c->hdr.len, err) == -1) {
-		fe_conn_error(c, err);
+		fe_conn_violation(c, err);
 		return;
 	}
 	/* Nothing more is read before it is answered or passed on. */

@@ -58,6 +58,7 @@ main(int argc, char *argv[])
 	sbx_start(-1);
 
 	RB_INIT(&fenv->conns);
+	RB_INIT(&fenv->users);
 	RB_INIT(&fenv->tokens);
 	RB_INIT(&fenv->ids);
 	RB_INIT(&fenv->vmids);
@@ -73,6 +74,7 @@ main(int argc, char *argv[])
 	    FE_SETUP, fe_parent_ended, NULL) == -1)
 		fatal("channel");
 	fenv->parent.iev_queue_max = UINT32_MAX;
+	fenv->parent.iev_takes_fds = 1;
 	imsgev_send(&fenv->parent, MSG_SETUP_READY, -1,
 	    msg_u32_encode(layers));
 	event_dispatch();
@@ -110,6 +112,7 @@ fe_conf(struct imsgev *iev, struct ibuf *b, int *fd)
 	/* An engine that cannot receive a descriptor loses its VM. */
 	fenv->clients_max = fe_limit(fenv->conf.limits.clients_vm);
 	log_setlevel((enum log_level)fenv->conf.level);
+	log_setevents(fenv->conf.events);
 	return (0);
 }
 

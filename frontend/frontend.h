@@ -13,7 +13,9 @@
 #include <sys/tree.h>
 
 #include <event.h>
+#include <time.h>
 
+#include "audit.h"
 #include "frame.h"
 #include "imsgev.h"
 #include "msg.h"
@@ -23,12 +25,27 @@
 
 #define FE_UNACKED_MAX	8	/* hand-overs an engine has not confirmed */
 #define FE_RPC_TOTAL	(64 * 1024 * 1024)	/* bytes of requests of 1.x */
+#define FE_RPC_UID	(32 * 1024 * 1024)	/* of them, of one uid */
+#define FE_RESERVE	(16 * 1024 * 1024)	/* bytes to begin work with */
 #define FE_REQUEST_TIME	60	/* seconds for a request that was begun */
 #define FE_ACCEPT_PAUSE	1	/* seconds without descriptors */
 #define FE_CONTROL_MAX	16	/* administration clients */
 #define FE_LISTENERS_MAX 17	/* one of them for administration */
 
 struct fe_vm;
+
+/* What is of one user. */
+struct fe_user {
+	RB_ENTRY(fe_user)	 entry;
+	uint32_t		 uid;
+	unsigned int		 refs;		/* connections and VMs */
+	unsigned int		 nunrouted, nrouted;
+	unsigned int		 ndead;		/* VMs without an engine */
+	unsigned int		 ntokens;	/* of its VMs */
+	size_t			 inbytes;	/* see fe_env */
+	time_t			 said;		/* last line in the log */
+};
+RB_HEAD(fe_users, fe_user);
 
 enum fe_state {			/* of a connection that is still here */
 	FE_HEADER,		/* reading FRM_HEADER_SIZE bytes */
@@ -45,6 +62,7 @@ struct fe_conn {
 	uint32_t		 client;
 	int			 fd;
 	uint32_t		 uid, gid, pid;
+	struct fe_user		*user;
 	enum fe_state		 state;
 	struct event		 ev;
 	short			 ev_flags;
@@ -79,6 +97,7 @@ struct fe_vm {
 	char			 ctl[MSG_SUN_MAX + 1];
 	char			 io[MSG_SUN_MAX + 1];
 	uint32_t		 uid;		/* who registered it */
+	struct fe_user		*user;
 	enum msg_vm_state	 state;
 	int			 has_engine;	/* channel open */
 	int			 gone;		/* process reaped */
@@ -103,12 +122,14 @@ struct fe_env {
 	unsigned int		 nlisteners;	/* for clients, open */
 	size_t			 inbytes;	/* of requests of 1.x */
 	struct fe_conns		 conns;
+	struct fe_users		 users;
 	struct fe_tokens	 tokens;
 	struct fe_ids		 ids;
 	struct fe_vmids		 vmids;
 	uint32_t		 last_connid, last_vmid;
 	uint32_t		 naccepted;
 	unsigned int		 nunrouted, nrouted, nvms, ntokens;
+	unsigned int		 ndead;		/* VMs without an engine */
 	unsigned int		 unrouted_max;
 	unsigned int		 clients_max;	/* of one engine */
 	uint64_t		 started;
@@ -126,7 +147,15 @@ void	 fe_accept_stop(void);		/* pod mode: no more clients */
 /* handshake.c: a connection until it is routed */
 void	 fe_conn_new(int fd, int proto, uint32_t uid, uint32_t gid,
 	    uint32_t pid);
+/* Close it because of this; violation: the client broke a rule. */
 void	 fe_conn_error(struct fe_conn *, const char *);
+void	 fe_conn_violation(struct fe_conn *, const char *);
+/* Close it because of a limit, by its name and value. */
+void	 fe_conn_limit(struct fe_conn *, const char *limit, uint32_t max,
+	    const char *);
+void	 fe_who(struct audit_who *, const struct fe_conn *);
+/* Begin a security event about this client. */
+void	 fe_audit(struct audit *, enum audit_event, const struct fe_conn *);
 void	 fe_conn_close(struct fe_conn *);
 void	 fe_conn_update(struct fe_conn *);
 void	 fe_conn_reply(struct fe_conn *, int opcode, const void *, size_t);
@@ -155,19 +184,49 @@ int	 fe_rule(struct imsgev *, struct ibuf *, int *);
 int	 fe_policy(struct imsgev *, struct ibuf *, int *);
 int	 fe_allowed(const struct fe_conn *, unsigned int op,
 	    const struct fe_vm *);
-/* The same with a line in the log if it may not. */
+/* The same with a security event if it may not. */
 int	 fe_may(const struct fe_conn *, unsigned int op, const char *id,
 	    const struct fe_vm *);
 
+/* shares.c: what one user may have of what there is */
+/* One more that refers to it; NULL if there is no memory. */
+struct fe_user *fe_user_get(uint32_t uid);
+void	 fe_user_put(struct fe_user *);
+/* One more that no engine has, or len bytes of requests, are too many? */
+int	 fe_share_unrouted(const struct fe_user *);
+int	 fe_share_bytes(const struct fe_user *, size_t len);
+/* The bytes of a connection that no engine has have become more or less. */
+void	 fe_share_count(struct fe_conn *, size_t more, size_t less);
+/* May the engine have it, or it register one?  0, or -1 and why not. */
+int	 fe_share_served(struct fe_conn *, const char **why);
+int	 fe_share_vms(struct fe_conn *, const char **why);
+/* n more tokens are too many? */
+int	 fe_share_tokens(struct fe_user *, size_t n);
+/*
+ * Is there memory for whatever one request, or one client, can take?  What a
+ * client asks for is refused without, so nothing on the way can run out.
+ */
+int	 fe_room(void);
+/* A line in the log, as far as there are not too many of this user. */
+void	 fe_refused(struct fe_user *, const struct audit_who *,
+	    const char *limit, uint32_t max, const char *what);
+RB_PROTOTYPE(fe_users, fe_user, entry, fe_user_cmp);
+
 /* route.c: the two tables */
-struct fe_vm *fe_vm_new(const char *id);
+/* Of that user; NULL if there is no memory. */
+struct fe_vm *fe_vm_new(const char *id, uint32_t uid);
 struct fe_vm *fe_vm_by_id(const char *id);
 struct fe_vm *fe_vm_by_vmid(uint32_t vmid);
 /* Free the id; the VM goes when its engine is gone as well. */
 void	 fe_vm_unregister(struct fe_vm *);
 void	 fe_vm_check(struct fe_vm *);
+/* Its engine's process is gone, or never was. */
+void	 fe_vm_dead(struct fe_vm *);
 struct fe_vm *fe_token_vm(const char *token);
-/* n tokens for vm, malloc'd; NULL if there are too many or no randomness. */
+/*
+ * n tokens for vm, malloc'd; NULL if there are too many, or no randomness or
+ * memory.
+ */
 char	(*fe_token_mint(struct fe_vm *, size_t n))[TOKEN_SIZE];
 void	 fe_token_free(struct fe_vm *, const char *token);
 void	 fe_tokens_send(struct fe_vm *, uint32_t connid,
@@ -182,14 +241,22 @@ void	 fe_vm_open(struct fe_conn *, const struct req_vm *);
 int	 fe_vm_opened(struct imsgev *, struct ibuf *, int *);
 int	 fe_vm_failed(struct imsgev *, struct ibuf *, int *);
 int	 fe_vm_gone(struct imsgev *, struct ibuf *, int *);
+/*
+ * Security events: it attached; it wanted more tokens than there are; it
+ * frees the id.
+ */
+void	 fe_attached(const struct fe_conn *, const struct fe_vm *);
+void	 fe_tokens_limit(const struct fe_conn *, const struct fe_vm *,
+	    size_t n);
+void	 fe_audit_unregistered(const struct fe_conn *, const struct fe_vm *);
 /* Pass the connection on, now or when the engine has confirmed others. */
 void	 fe_handover(struct fe_conn *, struct fe_vm *);
 
-/* An UnregisterVM succeeds: before and after it is answered. */
+/* An UnregisterVM of this client succeeds: before and after its answer. */
 void	 fe_unlisten(void);
-void	 fe_unregistered(struct fe_vm *);
+void	 fe_unregistered(const struct fe_conn *, struct fe_vm *);
 
 /* control.c */
-void	 fe_control_accept(int fd);
+void	 fe_control_accept(int fd, const struct audit_who *);
 
 #endif /* CCP_FRONTEND_H */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "frontend.h"
 
@@ -31,6 +32,8 @@ static int	fe_ask_token(struct imsgev *, struct ibuf *, int *);
 static int	fe_ask_mint(struct imsgev *, struct ibuf *, int *);
 static int	fe_token_freed(struct imsgev *, struct ibuf *, int *);
 static void	fe_answer(struct fe_vm *, uint32_t, enum msg_answer);
+static void	fe_clients_limit(const struct fe_conn *,
+		    const struct fe_vm *);
 
 enum fe_engine_state {
 	FE_ENGINE_STARTING = 0x01,
@@ -68,10 +71,13 @@ fe_vm_open(struct fe_conn *c, const struct req_vm *req)
 		    "engine: %s", log_strerror(errno));
 		return;
 	}
-	vm = fe_vm_new(req->id);
+	if ((vm = fe_vm_new(req->id, c->uid)) == NULL) {
+		close(fd);
+		fe_conn_fail(c, FRM_REGISTERVM, "out of memory");
+		return;
+	}
 	strlcpy(vm->ctl, req->ctl, sizeof(vm->ctl));
 	strlcpy(vm->io, req->io, sizeof(vm->io));
-	vm->uid = c->uid;
 	vm->registrant = c;
 	c->vm = vm;
 	c->state = FE_PARKED;
@@ -101,11 +107,12 @@ fe_vm_opened(struct imsgev *iev, struct ibuf *b, int *fd)
 	    (vm = fe_vm_by_vmid(vmid)) == NULL ||
 	    vm->state != MSG_STATE_OPENING)
 		return (-1);
-	if (imsgev_init(&vm->engine, *fd, fe_engine_table,
+	if (!fe_room() || imsgev_init(&vm->engine, *fd, fe_engine_table,
 	    FE_ENGINE_STARTING, fe_engine_ended, vm) == -1) {
-		imsgev_send(&fenv->parent, MSG_VM_KILL, -1,
-		    msg_u32_encode(vmid));
-		fe_vm_open_failed(vm, "could not start the VM's engine");
+		/* Without us it ends. */
+		log_warnx("no memory for the engine of %s", vm->id);
+		vm->engine.iev_fd = -1;
+		fe_vm_open_failed(vm, "out of memory");
 		return (0);
 	}
 	*fd = -1;
@@ -128,17 +135,21 @@ fe_vm_failed(struct imsgev *iev, struct ibuf *b, int *fd)
 	    (vm = fe_vm_by_vmid(failed.vmid)) == NULL ||
 	    vm->state != MSG_STATE_OPENING)
 		return (-1);
-	if (failed.step == MSG_STEP_ENGINE)
+	if (failed.step == MSG_STEP_ENGINE && failed.errnum != ECHILD)
+		snprintf(why, sizeof(why), "could not start the VM's engine: "
+		    "%s", log_strerror((int)failed.errnum));
+	else if (failed.step == MSG_STEP_ENGINE)
 		snprintf(why, sizeof(why), "could not start the VM's engine");
 	else if (failed.step == MSG_STEP_POLICY)
 		snprintf(why, sizeof(why), POLICY_DENIED);
 	else if (failed.step == MSG_STEP_LIMIT)
-		snprintf(why, sizeof(why), "too many VMs");
+		snprintf(why, sizeof(why), "too many VMs%s",
+		    failed.errnum == EDQUOT ? " of this user" : "");
 	else
 		snprintf(why, sizeof(why), "dial unix %s: connect: %s",
 		    failed.step == MSG_STEP_CTL ? vm->ctl : vm->io,
 		    log_strerror((int)failed.errnum));
-	vm->gone = 1;
+	fe_vm_dead(vm);
 	fe_vm_open_failed(vm, why);
 	fe_vm_check(vm);
 	return (0);
@@ -156,7 +167,9 @@ fe_vm_gone(struct imsgev *iev, struct ibuf *b, int *fd)
 	if (msg_u32_decode(b, &vmid) == -1 ||
 	    (vm = fe_vm_by_vmid(vmid)) == NULL)
 		return (-1);
-	vm->gone = 1;
+	if (vm->gone)
+		return (-1);
+	fe_vm_dead(vm);
 	vm->engine_pid = 0;
 	fe_vm_check(vm);
 	return (0);
@@ -185,12 +198,19 @@ static int
 fe_error(struct imsgev *iev, struct ibuf *b, int *fd)
 {
 	struct fe_vm	*vm = iev->iev_arg;
+	struct audit	 a;
 	char		 why[MSG_TEXT_MAX + 1];
 
 	(void)fd;
 	if (msg_text_decode(b, why, sizeof(why)) == -1 ||
 	    vm->state != MSG_STATE_STARTING)
 		return (-1);
+	if (vm->registrant != NULL) {
+		fe_audit(&a, AUDIT_VM_FAILED, vm->registrant);
+		audit_str(&a, "vm", vm->id);
+		audit_str(&a, "reason", why);
+		audit_log(&a, "registration of %s failed: %s", vm->id, why);
+	}
 	fe_vm_open_failed(vm, why);
 	return (0);
 }
@@ -236,9 +256,15 @@ fe_engine_ended(struct imsgev *iev, enum imsgev_end end)
 {
 	struct fe_vm	*vm = iev->iev_arg;
 	struct fe_conn	*c;
+	struct audit	 a;
 
 	if (end == IMSGEV_VIOLATION) {
-		log_warnx("engine of %s broke the protocol: %s", vm->id,
+		audit_begin(&a, AUDIT_PROTOCOL_VIOLATION);
+		audit_str(&a, "process", "engine");
+		audit_num(&a, "process_pid", vm->engine_pid);
+		audit_str(&a, "vm", vm->id);
+		audit_str(&a, "reason", iev->iev_why);
+		audit_log(&a, "engine of %s broke the protocol: %s", vm->id,
 		    iev->iev_why);
 		imsgev_send(&fenv->parent, MSG_VM_KILL, -1,
 		    msg_u32_encode(vm->vmid));
@@ -257,6 +283,62 @@ fe_engine_ended(struct imsgev *iev, enum imsgev_end end)
 		fe_request_tomb(c, vm);
 	}
 	fe_vm_check(vm);
+}
+
+/*
+ * Security events about a client and a VM.
+ */
+
+void
+fe_attached(const struct fe_conn *c, const struct fe_vm *vm)
+{
+	struct audit	 a;
+
+	fe_audit(&a, AUDIT_CLIENT_ATTACHED, c);
+	audit_str(&a, "vm", vm->id);
+	audit_log(&a, "client of uid %u attached to VM %s", c->uid, vm->id);
+}
+
+void
+fe_audit_unregistered(const struct fe_conn *c, const struct fe_vm *vm)
+{
+	struct audit	 a;
+
+	fe_audit(&a, AUDIT_VM_UNREGISTERED, c);
+	audit_str(&a, "vm", vm->id);
+	audit_log(&a, "VM %s unregistered by uid %u", vm->id, c->uid);
+}
+
+/* vm: NULL if it is not there yet. */
+void
+fe_tokens_limit(const struct fe_conn *c, const struct fe_vm *vm, size_t n)
+{
+	const struct msg_limits	*l = &fenv->conf.limits;
+	struct audit		 a;
+
+	fe_audit(&a, AUDIT_LIMIT_REACHED, c);
+	if (vm != NULL && vm->ntokens + n > l->tokens_vm)
+		audit_limit(&a, "tokens per vm", l->tokens_vm);
+	else if (fenv->ntokens + n > l->tokens)
+		audit_limit(&a, "tokens", l->tokens);
+	else if (fe_share_tokens(vm == NULL ? c->user : vm->user, n))
+		audit_limit(&a, "tokens per uid", l->tokens_uid);
+	else
+		audit_limit(&a, "memory", 0);
+	if (vm != NULL)
+		audit_str(&a, "vm", vm->id);
+	audit_log(&a, "no more I/O tokens for uid %u", c->uid);
+}
+
+static void
+fe_clients_limit(const struct fe_conn *c, const struct fe_vm *vm)
+{
+	struct audit	 a;
+
+	fe_audit(&a, AUDIT_LIMIT_REACHED, c);
+	audit_limit(&a, "clients per vm", fenv->clients_max);
+	audit_str(&a, "vm", vm->id);
+	audit_log(&a, "too many clients of VM %s: uid %u", vm->id, c->uid);
 }
 
 /*
@@ -289,19 +371,29 @@ fe_handover_now(struct fe_conn *c, struct fe_vm *vm)
 {
 	struct msg_handover	 h;
 	char			(*tokens)[TOKEN_SIZE];
+	const char		*why;
 	size_t			 off, len;
 
+	if (fe_share_served(c, &why) == -1) {
+		c->vm = NULL;
+		fe_conn_fail(c, c->hdr.opcode, "%s", why);
+		return;
+	}
 	if (vm->nconns >= fenv->clients_max) {
 		c->vm = NULL;
+		fe_clients_limit(c, vm);
 		fe_conn_fail(c, c->hdr.opcode, "too many clients of %s",
 		    vm->id);
 		return;
 	}
 	if ((tokens = fe_token_mint(vm, c->ntokens)) == NULL) {
 		c->vm = NULL;
+		fe_tokens_limit(c, vm, c->ntokens);
 		fe_conn_fail(c, c->hdr.opcode, "no more I/O tokens");
 		return;
 	}
+	if (c->hdr.opcode == FRM_ATTACHVM)
+		fe_attached(c, vm);
 	if (c->ev_flags != 0)
 		event_del(&c->ev);
 	c->ev_flags = 0;
@@ -329,7 +421,7 @@ fe_handover_now(struct fe_conn *c, struct fe_vm *vm)
 	free(tokens);
 
 	/* What stays is the record that the engine has it. */
-	fenv->inbytes -= c->insize - FRM_HEADER_SIZE;
+	fe_share_count(c, 0, c->insize - FRM_HEADER_SIZE);
 	free(c->in);
 	c->in = NULL;
 	c->state = FE_ROUTED;
@@ -339,6 +431,8 @@ fe_handover_now(struct fe_conn *c, struct fe_vm *vm)
 	vm->unacked++;
 	fenv->nunrouted--;
 	fenv->nrouted++;
+	c->user->nunrouted--;
+	c->user->nrouted++;
 }
 
 /* One of the connections this engine has, or NULL. */
@@ -407,10 +501,11 @@ fe_unlisten(void)
 
 /* After that: the parent may end a daemon that has nothing more to do. */
 void
-fe_unregistered(struct fe_vm *vm)
+fe_unregistered(const struct fe_conn *c, struct fe_vm *vm)
 {
 	uint32_t	 vmid = vm->vmid;
 
+	fe_audit_unregistered(c, vm);
 	fe_vm_unregister(vm);
 	fe_vm_check(vm);
 	imsgev_send(&fenv->parent, MSG_VM_UNREGISTERED, -1,
@@ -441,7 +536,7 @@ fe_ask_unregister(struct imsgev *iev, struct ibuf *b, int *fd)
 	}
 	fe_unlisten();
 	fe_answer(asker, connid, MSG_ANSWER_OK);
-	fe_unregistered(vm);
+	fe_unregistered(c, vm);
 	return (0);
 }
 
@@ -496,9 +591,11 @@ fe_ask_mint(struct imsgev *iev, struct ibuf *b, int *fd)
 		return (0);
 	}
 	if ((tokens = fe_token_mint(vm, n)) == NULL) {
+		fe_tokens_limit(c, vm, n);
 		fe_answer(vm, connid, MSG_ANSWER_REFUSED);
 		return (0);
 	}
+	fe_attached(c, vm);
 	fe_tokens_send(vm, connid, tokens, n);
 	free(tokens);
 	fe_answer(vm, connid, MSG_ANSWER_OK);

@@ -24,13 +24,12 @@ static void	fe_conn_timeout(int, short, void *);
 static int	fe_conn_read(struct fe_conn *);
 static void	fe_conn_ended(struct fe_conn *);
 static int	fe_conn_header(struct fe_conn *);
-static void	fe_conn_size(struct fe_conn *);
+static int	fe_conn_size(struct fe_conn *);
 static int	fe_conn_check(struct fe_conn *);
 static void	fe_conn_frame(struct fe_conn *);
 static int	fe_conn_flush(struct fe_conn *);
 static void	fe_conn_write(struct fe_conn *, uint8_t *, size_t);
 static int	fe_conn_header1(struct fe_conn *);
-static int	fe_uid_full(uint32_t);
 
 static int
 fe_conn_cmp(struct fe_conn *a, struct fe_conn *b)
@@ -40,31 +39,25 @@ fe_conn_cmp(struct fe_conn *a, struct fe_conn *b)
 
 RB_GENERATE(fe_conns, fe_conn, entry, fe_conn_cmp)
 
-/* One user's share of those who have not said what they want. */
-static int
-fe_uid_full(uint32_t uid)
-{
-	struct fe_conn	*c;
-	unsigned int	 max = fenv->conf.limits.clients_uid, n;
-
-	if (uid == 0 || fenv->nunrouted < max)
-		return (0);
-	n = 0;
-	RB_FOREACH(c, fe_conns, &fenv->conns)
-		if (c->state != FE_ROUTED && c->uid == uid)
-			n++;
-	return (n >= max);
-}
-
 void
 fe_conn_new(int fd, int proto, uint32_t uid, uint32_t gid, uint32_t pid)
 {
+	struct fe_user	*user;
 	struct fe_conn	*c;
+	struct audit_who who;
 
 	fenv->naccepted++;
-	if (fe_uid_full(uid)) {
-		peer_log(LOGL_ERROR, fenv->naccepted, "error serving client: "
-		    "too many connections of uid %u", uid);
+	if ((user = fe_user_get(uid)) == NULL)
+		fatal("%s", __func__);
+	if (fe_share_unrouted(user)) {
+		who.client = fenv->naccepted;
+		who.uid = uid;
+		who.gid = gid;
+		who.pid = pid;
+		who.proto = proto == MSG_PROTO_1 ? 1 : 3;
+		fe_refused(user, &who, "clients per uid",
+		    fenv->conf.limits.clients_uid, "too many connections");
+		fe_user_put(user);
 		close(fd);
 		return;
 	}
@@ -78,6 +71,7 @@ fe_conn_new(int fd, int proto, uint32_t uid, uint32_t gid, uint32_t pid)
 	c->client = fenv->naccepted;
 	c->fd = fd;
 	c->proto = proto;
+	c->user = user;
 	c->uid = uid;
 	c->gid = gid;
 	c->pid = pid;
@@ -85,6 +79,7 @@ fe_conn_new(int fd, int proto, uint32_t uid, uint32_t gid, uint32_t pid)
 	c->want = proto == MSG_PROTO_1 ? RPC_HEADER_SIZE : FRM_HEADER_SIZE;
 	evtimer_set(&c->timer, fe_conn_timeout, c);
 	fenv->nunrouted++;
+	user->nunrouted++;
 	peer_log(LOGL_INFO, c->client, "client connected");
 	fe_conn_update(c);
 }
@@ -97,6 +92,7 @@ fe_conn_close(struct fe_conn *c)
 		LIST_REMOVE(c, vm_entry);
 		c->vm->nconns--;
 		fenv->nrouted--;
+		c->user->nrouted--;
 	} else {
 		peer_log(LOGL_INFO, c->client, "connection closed");
 		if (c->ev_flags != 0)
@@ -104,8 +100,10 @@ fe_conn_close(struct fe_conn *c)
 		evtimer_del(&c->timer);
 		close(c->fd);
 		fenv->nunrouted--;
-		fenv->inbytes -= c->insize - FRM_HEADER_SIZE;
+		c->user->nunrouted--;
+		fe_share_count(c, 0, c->insize - FRM_HEADER_SIZE);
 	}
+	fe_user_put(c->user);
 	RB_REMOVE(fe_conns, &fenv->conns, c);
 	free(c->in);
 	free(c->out);
@@ -142,8 +140,11 @@ static void
 fe_conn_timeout(int fd, short event, void *arg)
 {
 	(void)fd;
-	fe_conn_error(arg, event & EV_TIMEOUT ? "timeout reading a request" :
-	    "no memory to wait for it");
+	if (event & EV_TIMEOUT)
+		fe_conn_limit(arg, "request time", FE_REQUEST_TIME,
+		    "timeout reading a request");
+	else
+		fe_conn_error(arg, "no memory to wait for it");
 }
 
 static void
@@ -161,9 +162,52 @@ fe_conn_event(int fd, short event, void *arg)
 }
 
 void
+fe_who(struct audit_who *who, const struct fe_conn *c)
+{
+	who->client = c->client;
+	who->uid = c->uid;
+	who->gid = c->gid;
+	who->pid = c->pid;
+	who->proto = c->proto == MSG_PROTO_1 ? 1 : 3;
+}
+
+void
+fe_audit(struct audit *a, enum audit_event event, const struct fe_conn *c)
+{
+	struct audit_who	 who;
+
+	fe_who(&who, c);
+	audit_begin(a, event);
+	audit_who(a, &who);
+}
+
+void
 fe_conn_error(struct fe_conn *c, const char *why)
 {
 	peer_log(LOGL_ERROR, c->client, "error serving client: %s", why);
+	fe_conn_close(c);
+}
+
+void
+fe_conn_violation(struct fe_conn *c, const char *why)
+{
+	struct audit	 a;
+
+	fe_audit(&a, AUDIT_PROTOCOL_VIOLATION, c);
+	audit_str(&a, "reason", why);
+	audit_log_at(&a, LOGL_ERROR, "error serving client: %s", why);
+	fe_conn_close(c);
+}
+
+void
+fe_conn_limit(struct fe_conn *c, const char *limit, uint32_t max,
+    const char *why)
+{
+	struct audit	 a;
+
+	fe_audit(&a, AUDIT_LIMIT_REACHED, c);
+	audit_limit(&a, limit, max);
+	audit_log_at(&a, LOGL_ERROR, "error serving client: %s", why);
 	fe_conn_close(c);
 }
 
@@ -208,7 +252,7 @@ static void
 fe_conn_ended(struct fe_conn *c)
 {
 	if (c->state == FE_HEADER && c->inlen > 0)
-		fe_conn_error(c, "frame: couldn't read the full header");
+		fe_conn_violation(c, "frame: couldn't read the full header");
 	else
 		fe_conn_close(c);
 }
@@ -220,17 +264,18 @@ fe_conn_header1(struct fe_conn *c)
 	size_t	 len;
 
 	if (rpc_header_decode(c->in, &len) == -1) {
-		fe_conn_error(c, "rpc: bad header");
+		fe_conn_violation(c, "rpc: bad header");
 		return (-1);
 	}
-	if (len > FRM_UNROUTED_MAX && fenv->inbytes + len > FE_RPC_TOTAL) {
-		fe_conn_error(c, "no room for the request");
+	if (len > FRM_UNROUTED_MAX && fe_share_bytes(c->user, len)) {
+		fe_conn_limit(c, "requests", fenv->inbytes + len >
+		    FE_RPC_TOTAL ? FE_RPC_TOTAL : FE_RPC_UID,
+		    "no room for the request");
 		return (-1);
 	}
 	c->hdr.hdrlen = RPC_HEADER_SIZE;
 	c->hdr.len = len;
-	fe_conn_size(c);
-	return (0);
+	return (fe_conn_size(c));
 }
 
 static int
@@ -238,25 +283,29 @@ fe_conn_header(struct fe_conn *c)
 {
 	if (fe_conn_check(c) == -1)
 		return (-1);
-	fe_conn_size(c);
-	return (0);
+	return (fe_conn_size(c));
 }
 
-/* Make room for the frame whose header was read. */
-static void
+/* Make room for the frame whose header was read; -1: closed, there is none. */
+static int
 fe_conn_size(struct fe_conn *c)
 {
 	uint8_t	*in;
 
 	c->want = c->hdr.hdrlen + c->hdr.len;
 	if (c->want > c->insize) {
-		if ((in = realloc(c->in, c->want)) == NULL)
-			fatal("%s", __func__);
-		fenv->inbytes += c->want - c->insize;
+		/* As many small ones as there can be leave half of it. */
+		if ((c->want > FE_RESERVE / 2 / fenv->unrouted_max &&
+		    !fe_room()) || (in = realloc(c->in, c->want)) == NULL) {
+			fe_conn_error(c, "no memory for the request");
+			return (-1);
+		}
+		fe_share_count(c, c->want - c->insize, 0);
 		c->in = in;
 		c->insize = c->want;
 	}
 	c->state = FE_REST;
+	return (0);
 }
 
 /* What the header alone tells; -1 if the connection was closed for it. */
@@ -284,7 +333,7 @@ fe_conn_check(struct fe_conn *c)
 		    h->len);
 	else
 		return (0);
-	fe_conn_error(c, why);
+	fe_conn_violation(c, why);
 	return (-1);
 }
 
@@ -304,7 +353,7 @@ fe_conn_frame(struct fe_conn *c)
 	}
 	if (peer_log_frame(c->client, c->in + c->hdr.hdrlen, c->hdr.len,
 	    err) == -1) {
-		fe_conn_error(c, err);
+		fe_conn_violation(c, err);
 		return;
 	}
 	fe_conn_next(c);
@@ -321,7 +370,7 @@ fe_conn_next(struct fe_conn *c)
 	    FRM_HEADER_SIZE;
 	if (c->insize > FRM_HEADER_SIZE &&
 	    (in = realloc(c->in, FRM_HEADER_SIZE)) != NULL) {
-		fenv->inbytes -= c->insize - FRM_HEADER_SIZE;
+		fe_share_count(c, 0, c->insize - FRM_HEADER_SIZE);
 		c->in = in;
 		c->insize = FRM_HEADER_SIZE;
 	}

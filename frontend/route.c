@@ -35,12 +35,17 @@ RB_GENERATE(fe_tokens, fe_token, entry, fe_token_cmp)
 
 /* The id must be free. */
 struct fe_vm *
-fe_vm_new(const char *id)
+fe_vm_new(const char *id, uint32_t uid)
 {
 	struct fe_vm	*vm;
 
 	if ((vm = calloc(1, sizeof(*vm))) == NULL)
-		fatal("%s", __func__);
+		return (NULL);
+	if ((vm->user = fe_user_get(uid)) == NULL) {
+		free(vm);
+		return (NULL);
+	}
+	vm->uid = uid;
 	strlcpy(vm->id, id, sizeof(vm->id));
 	do {
 		vm->vmid = ++fenv->last_vmid;
@@ -85,6 +90,14 @@ fe_vm_unregister(struct fe_vm *vm)
 	vm->state = MSG_STATE_GHOST;
 }
 
+void
+fe_vm_dead(struct fe_vm *vm)
+{
+	vm->gone = 1;
+	vm->user->ndead++;
+	fenv->ndead++;
+}
+
 /* Freed when the id is free and nothing of the engine is left. */
 void
 fe_vm_check(struct fe_vm *vm)
@@ -101,6 +114,9 @@ fe_vm_check(struct fe_vm *vm)
 	while ((t = LIST_FIRST(&vm->tokens)) != NULL)
 		fe_token_free(vm, t->token);
 	RB_REMOVE(fe_vmids, &fenv->vmids, vm);
+	vm->user->ndead--;
+	fenv->ndead--;
+	fe_user_put(vm->user);
 	fenv->nvms--;
 	free(vm);
 }
@@ -125,14 +141,14 @@ fe_token_mint(struct fe_vm *vm, size_t n))[TOKEN_SIZE]
 	size_t		 i;
 
 	if (n > REQ_STREAMS_MAX ||
-	    vm->ntokens + n > fenv->conf.limits.tokens_vm)
+	    vm->ntokens + n > fenv->conf.limits.tokens_vm ||
+	    fe_share_tokens(vm->user, n))
 		return (NULL);
-	if ((tokens = calloc(n + 1, TOKEN_SIZE)) == NULL)
-		fatal("%s", __func__);
+	if (!fe_room() || (tokens = calloc(n + 1, TOKEN_SIZE)) == NULL)
+		return (NULL);
 	for (i = 0; i < n; i++) {
-		if ((t = calloc(1, sizeof(*t))) == NULL)
-			fatal("%s", __func__);
-		if (token_mint(t->token) == -1 ||
+		if ((t = calloc(1, sizeof(*t))) == NULL ||
+		    token_mint(t->token) == -1 ||
 		    RB_INSERT(fe_tokens, &fenv->tokens, t) != NULL) {
 			free(t);
 			while (i > 0)
@@ -143,6 +159,7 @@ fe_token_mint(struct fe_vm *vm, size_t n))[TOKEN_SIZE]
 		t->vm = vm;
 		LIST_INSERT_HEAD(&vm->tokens, t, vm_entry);
 		vm->ntokens++;
+		vm->user->ntokens++;
 		fenv->ntokens++;
 		memcpy(tokens[i], t->token, TOKEN_SIZE);
 	}
@@ -162,6 +179,7 @@ fe_token_free(struct fe_vm *vm, const char *token)
 	RB_REMOVE(fe_tokens, &fenv->tokens, t);
 	LIST_REMOVE(t, vm_entry);
 	vm->ntokens--;
+	vm->user->ntokens--;
 	fenv->ntokens--;
 	free(t);
 }

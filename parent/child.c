@@ -27,10 +27,33 @@ static void	child_exit(int, short, void *);
 static void	child_ended(struct imsgev *, enum imsgev_end);
 static const char *child_name(const struct child *);
 
+/* How much its clients may still have logged, each user by himself. */
+static struct logsink_uids	 frontend_uids;
+
 static const char *
 child_name(const struct child *ch)
 {
 	return (ch->vm == NULL ? "frontend" : "engine");
+}
+
+void
+child_audit(struct audit *a, enum audit_event event, const struct child *ch)
+{
+	audit_begin(a, event);
+	audit_str(a, "process", child_name(ch));
+	audit_num(a, "process_pid", (uint32_t)ch->proc.pid);
+	if (ch->vm != NULL)
+		audit_str(a, "vm", ch->vm);
+}
+
+void
+child_audit_end(struct audit *a, const struct child *ch, int how, int status,
+    int wanted)
+{
+	child_audit(a, wanted && how == CLD_EXITED && status == 0 ?
+	    AUDIT_PROCESS_EXITED : AUDIT_PROCESS_DIED, ch);
+	audit_num(a, how == CLD_EXITED ? "status" : "signal",
+	    (uint32_t)status);
 }
 
 int
@@ -39,6 +62,7 @@ child_start(struct child *ch, const char *name, const struct ids *ids,
     void (*exited)(struct child *, int, int))
 {
 	const char	*args[5];
+	struct audit	 a;
 	char		 path[MSG_PATH_MAX + 1], num[4][24];
 	int		 i, n, save;
 
@@ -74,8 +98,17 @@ child_start(struct child *ch, const char *name, const struct ids *ids,
 	ch->vm = vm;
 	ch->exited = exited;
 	ch->running = 1;
-	memset(&ch->bucket, 0, sizeof(ch->bucket));
+	memset(&ch->log, 0, sizeof(ch->log));
+	ch->log.ls_from = vm == NULL ? AUDIT_FRONTEND : AUDIT_ENGINE;
+	ch->log.ls_vm = vm;
+	if (vm == NULL) {
+		memset(&frontend_uids, 0, sizeof(frontend_uids));
+		ch->log.ls_uids = &frontend_uids;
+	}
 	ch->iev.iev_fd = -1;
+	child_audit(&a, AUDIT_PROCESS_STARTED, ch);
+	audit_log(&a, "%s started, pid %d", child_name(ch),
+	    (int)ch->proc.pid);
 	return (0);
 }
 
@@ -105,9 +138,12 @@ static void
 child_ended(struct imsgev *iev, enum imsgev_end end)
 {
 	struct child	*ch = iev->iev_arg;
+	struct audit	 a;
 
 	if (end == IMSGEV_VIOLATION) {
-		log_warnx("%s %s%spid %d broke the protocol: %s: killed",
+		child_audit(&a, AUDIT_PROTOCOL_VIOLATION, ch);
+		audit_str(&a, "reason", iev->iev_why);
+		audit_log(&a, "%s %s%spid %d broke the protocol: %s: killed",
 		    child_name(ch), ch->vm == NULL ? "" : ch->vm,
 		    ch->vm == NULL ? "" : ": ", (int)ch->proc.pid,
 		    iev->iev_why);
@@ -132,8 +168,9 @@ child_log(int fd, short event, void *arg)
 static int
 child_log_read(struct child *ch)
 {
-	uint8_t	 rec[LOG_RECORD_MAX];
-	ssize_t	 n;
+	struct audit	 a;
+	uint8_t		 rec[LOG_RECORD_MAX];
+	ssize_t		 n;
 
 	n = recv(ch->proc.log, rec, sizeof(rec), MSG_DONTWAIT | MSG_TRUNC);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
@@ -143,8 +180,10 @@ child_log_read(struct child *ch)
 		return (-1);
 	}
 	if ((size_t)n > sizeof(rec) ||
-	    logsink_record(&ch->bucket, rec, (size_t)n, ch->vm) == -1) {
-		log_warnx("%s pid %d sent a malformed log record: killed",
+	    logsink_record(&ch->log, rec, (size_t)n) == -1) {
+		child_audit(&a, AUDIT_PROTOCOL_VIOLATION, ch);
+		audit_str(&a, "reason", "malformed log record");
+		audit_log(&a, "%s pid %d sent a malformed log record: killed",
 		    child_name(ch), (int)ch->proc.pid);
 		event_del(&ch->log_ev);
 		child_kill(ch);
@@ -168,7 +207,7 @@ child_exit(int fd, short event, void *arg)
 	ch->running = 0;
 	while (child_log_read(ch) == 1)
 		;
-	logsink_bucket_end(&ch->bucket, ch->vm);
+	logsink_end(&ch->log);
 	event_del(&ch->log_ev);
 	close(ch->proc.log);
 	close(ch->proc.pidfd);

@@ -8,6 +8,8 @@
 #include <sys/types.h>
 
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,15 +25,21 @@ _Static_assert(CONF_VMDIRS_MAX <= GUESTDIR_MAX, "directories");
 
 const struct conf_limit	 conf_limits[CONF_LIMITS] = {
 	[CONF_VMS] = { "vms", 4096, 1, 65536, 0 },
+	[CONF_VMS_UID] = { "vms per uid", 2048, 1, 65536, 0 },
 	[CONF_CLIENTS] = { "clients", 4096, 1, 65536, 0 },
 	[CONF_CLIENTS_UID] = { "clients per uid", 2048, 1, 65536, 0 },
 	[CONF_CLIENTS_VM] = { "clients per vm", 4096, 1, 65536, 0 },
+	[CONF_SERVED] = { "served clients", 65536, 1, 1048576, 0 },
+	[CONF_SERVED_UID] = { "served clients per uid", 32768, 1, 1048576, 0 },
+	[CONF_TOKENS] = { "tokens", 1048576, 1, 16777216, 0 },
+	[CONF_TOKENS_UID] = { "tokens per uid", 524288, 1, 16777216, 0 },
 	[CONF_TOKENS_VM] = { "tokens per vm", 16384, 1, 1048576, 0 },
 	[CONF_OUT_SHIM] = { "output per shim", 256 * KB, 16 * KB, 16 * MB,
 	    1 },
 	[CONF_OUT_VM] = { "output per vm", 64 * MB, 256 * KB, 256 * MB, 1 }
 };
 
+static int	 is_engine(const struct conf *, uint32_t);
 static int	 merge_listeners(struct conf *, const struct flags *, char *,
 		    size_t);
 static int	 merge_listener(struct conf *, const char *, int, char *,
@@ -187,6 +195,70 @@ conf_set_limit(struct conf *c, enum conf_limit_id id, const char *value,
 	}
 	c->limits[id] = (uint32_t)v;
 	return (0);
+}
+
+int
+conf_check_engine(const struct conf *c, char *err, size_t errsize)
+{
+	static const char *const names[] = {
+		CONF_USER_FRONTEND, CONF_USER_ENGINE
+	};
+	struct passwd	*pw;
+	size_t		 i;
+
+	if (c->engine_first == 0)
+		return (0);
+	if (c->engine_last - c->engine_first + 1 < c->limits[CONF_VMS]) {
+		snprintf(err, errsize, "%u uids for %u VMs (limit vms)",
+		    c->engine_last - c->engine_first + 1,
+		    c->limits[CONF_VMS]);
+		return (-1);
+	}
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if ((pw = getpwnam(names[i])) == NULL)
+			continue;
+		if (!is_engine(c, pw->pw_uid) && !is_engine(c, pw->pw_gid))
+			continue;
+		snprintf(err, errsize, "user %s is in the range of uids",
+		    names[i]);
+		return (-1);
+	}
+	return (0);
+}
+
+/* Of those that can be listed; a directory service may know more. */
+int
+conf_engine_shared(const struct conf *c, char *what, size_t size)
+{
+	struct passwd	*pw;
+	struct group	*gr = NULL;
+
+	if (c->engine_first == 0)
+		return (0);
+	setpwent();
+	while ((pw = getpwent()) != NULL && !is_engine(c, pw->pw_uid))
+		;
+	if (pw != NULL)
+		snprintf(what, size, "user %s, uid %u", pw->pw_name,
+		    pw->pw_uid);
+	endpwent();
+	if (pw == NULL) {
+		setgrent();
+		while ((gr = getgrent()) != NULL &&
+		    !is_engine(c, gr->gr_gid))
+			;
+		if (gr != NULL)
+			snprintf(what, size, "group %s, gid %u", gr->gr_name,
+			    gr->gr_gid);
+		endgrent();
+	}
+	return (pw != NULL || gr != NULL);
+}
+
+static int
+is_engine(const struct conf *c, uint32_t id)
+{
+	return (id >= c->engine_first && id <= c->engine_last);
 }
 
 int

@@ -30,6 +30,10 @@
 #define CONF_MACROS_MAX		256
 #define CONF_ERRORS_MAX		64	/* then the rest is not looked at */
 
+#define CONF_ENGINES_MAX	1048576	/* uids for engines */
+#define CONF_USER_FRONTEND	"_ccproxy"
+#define CONF_USER_ENGINE	"_ccengine"
+
 #define CONF_ID_NONE		UINT32_MAX	/* that of the daemon */
 
 /* A socket to be made. */
@@ -62,9 +66,14 @@ enum conf_control {
 /* In the order of the names in conf.c. */
 enum conf_limit_id {
 	CONF_VMS,
+	CONF_VMS_UID,		/* registered by one uid */
 	CONF_CLIENTS,		/* not yet with an engine */
-	CONF_CLIENTS_UID,	/* of them, of one uid other than 0 */
+	CONF_CLIENTS_UID,	/* of them, of one uid */
 	CONF_CLIENTS_VM,
+	CONF_SERVED,		/* with an engine */
+	CONF_SERVED_UID,	/* of them, of one uid */
+	CONF_TOKENS,
+	CONF_TOKENS_UID,	/* of VMs registered by one uid */
 	CONF_TOKENS_VM,
 	CONF_OUT_SHIM,		/* bytes */
 	CONF_OUT_VM,		/* bytes */
@@ -79,6 +88,7 @@ struct conf_limit {
 
 struct conf {
 	int			 level;		/* enum log_level */
+	int			 log_events;	/* whatever the level */
 	char			 ksm[16];
 	int			 guest;		/* enum msg_guest */
 	uint32_t		 timeouts[FLT_MAX];	/* ms */
@@ -89,7 +99,10 @@ struct conf {
 	struct conf_vmdirs	 vmdirs;	/* empty: anywhere */
 	size_t			 nvmdirs;
 	struct policy		 policy;
+	uint32_t		 engine_first;	/* their uids and gids; */
+	uint32_t		 engine_last;	/* 0: one for all */
 	uint32_t		 limits[CONF_LIMITS];
+	int			 limit_root;	/* those of one uid: 0, too */
 };
 
 /* All defaults, and no listener. */
@@ -122,6 +135,17 @@ int	 conf_add_vmdir(struct conf *, const struct conf_vmdir *, char *err,
 	    size_t);
 int	 conf_set_limit(struct conf *, enum conf_limit_id, const char *value,
 	    char *err, size_t);
+
+/*
+ * Is there a uid for each VM, and none that is the daemon's already?  0, or
+ * -1 with the reason in err.
+ */
+int	 conf_check_engine(const struct conf *, char *err, size_t);
+/*
+ * Somebody else's uid or gid that engines would run as, as text in what; 0 if
+ * there is none.
+ */
+int	 conf_engine_shared(const struct conf *, char *what, size_t);
 
 /* Indexed by enum conf_limit_id. */
 extern const struct conf_limit	 conf_limits[CONF_LIMITS];

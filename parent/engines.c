@@ -3,7 +3,8 @@
 /*
  * cc-proxy parent: one engine process for each VM: connect its sockets,
  * start the engine, give both sides the channel between them, and see it
- * end.  Starts are asynchronous, a few at a time, and limited in rate.
+ * end.  Starts are asynchronous, a few at a time, limited in rate, and the
+ * users whose VMs wait take turns.
  */
 
 #include <sys/types.h>
@@ -22,6 +23,8 @@
 #include "sandbox.h"
 
 #define ENGINE_RETRY_MS	20	/* a VM's backlog is full: try again */
+#define ENGINE_FDS	256	/* for those being started, and the rest */
+#define ENGINE_RETRIES	16	/* of one user's VMs as often as that */
 
 enum engine_state {
 	ENGINE_QUEUED = 0x01,
@@ -33,6 +36,13 @@ enum engine_state {
 	ENGINE_LOST = 0x20
 };
 
+/* What waits of one user. */
+struct queue {
+	TAILQ_ENTRY(queue)	 entry;
+	uid_t			 uid;
+	TAILQ_HEAD(, engine)	 engines;
+};
+
 struct engine {
 	TAILQ_ENTRY(engine)	 entry;		/* all */
 	TAILQ_ENTRY(engine)	 queue_entry;	/* waiting to be started */
@@ -40,26 +50,39 @@ struct engine {
 	struct ucred		 cred;		/* who registers it */
 	const char		*why;		/* a socket is refused */
 	struct child		 child;
+	struct ids		 ids;		/* as whom it runs */
+	int			 has_ids;
 	enum engine_state	 state;
 	struct event		 timer;
 	uint64_t		 deadline;	/* of the connects */
 	uint64_t		 late;		/* ditto, no socket there */
+	int			 slot;		/* counts in nstarting */
+	int			 retries;	/* not to be reached yet */
 	int			 ctl, io, console;
 	int			 peer;		/* the frontend's end */
 	int			 lost;
 };
 
 static TAILQ_HEAD(, engine) engines = TAILQ_HEAD_INITIALIZER(engines);
-static TAILQ_HEAD(, engine) waiting = TAILQ_HEAD_INITIALIZER(waiting);
+/* The user whose turn it is comes first. */
+static TAILQ_HEAD(, queue) queues = TAILQ_HEAD_INITIALIZER(queues);
 static struct event	 rate_timer;
 static unsigned int	 nengines, nstarting, rate_used;
 
 static uint64_t	engine_now(void);
 static struct engine *engine_find(uint32_t);
+static unsigned int engines_of(uid_t, int);
+static unsigned int engines_max(void);
+static int	engine_refused(const struct msg_vm_open *,
+		    const struct ucred *);
+static int	engine_queue(struct engine *);
+static struct engine *engine_dequeue(void);
 static void	engine_next(void);
 static void	engine_rate(int, short, void *);
 static void	engine_connect(int, short, void *);
 static int	engine_connect_one(struct engine *, const char *, int *);
+static void	engine_unreached(const struct engine *, const char *, int);
+static void	engine_no(const struct ucred *, const char *, int);
 static void	engine_refuse(uint32_t, enum msg_step, int);
 static void	engine_start(struct engine *);
 static void	engine_config(struct engine *, int);
@@ -124,15 +147,10 @@ engines_open(const struct msg_vm_open *open, int fd)
 		engine_refuse(open->vmid, MSG_STEP_POLICY, EACCES);
 		return (0);
 	}
-	if (nengines >= penv->conf.limits[CONF_VMS]) {
-		registrant_log("too many VMs (max %u): register %s, uid %u, "
-		    "gid %u, pid %d", penv->conf.limits[CONF_VMS], open->id,
-		    cred.uid, cred.gid, (int)cred.pid);
-		engine_refuse(open->vmid, MSG_STEP_LIMIT, EAGAIN);
+	if (engine_refused(open, &cred))
 		return (0);
-	}
 	if ((e = calloc(1, sizeof(*e))) == NULL) {
-		log_warn("register %s", open->id);
+		engine_no(&cred, open->id, ENOMEM);
 		engine_refuse(open->vmid, MSG_STEP_ENGINE, ENOMEM);
 		return (0);
 	}
@@ -140,13 +158,108 @@ engines_open(const struct msg_vm_open *open, int fd)
 	e->cred = cred;
 	e->ctl = e->io = e->console = e->peer = -1;
 	e->child.iev.iev_fd = -1;
-	e->state = ENGINE_QUEUED;
 	evtimer_set(&e->timer, engine_connect, e);
 	TAILQ_INSERT_TAIL(&engines, e, entry);
 	nengines++;
-	TAILQ_INSERT_TAIL(&waiting, e, queue_entry);
+	if (engine_queue(e) == -1)
+		engine_failed(e, MSG_STEP_ENGINE, ENOMEM);
 	engine_next();
 	return (0);
+}
+
+/* Its VMs, or those of them that are tried again and again. */
+static unsigned int
+engines_of(uid_t uid, int retries)
+{
+	struct engine	*e;
+	unsigned int	 n = 0;
+
+	TAILQ_FOREACH(e, &engines, entry)
+		if (e->cred.uid == uid && (!retries || e->retries))
+			n++;
+	return (n);
+}
+
+/* Each takes three descriptors, and more while it is started. */
+static unsigned int
+engines_max(void)
+{
+	uint64_t	 n = penv->nofile;
+
+	n = n > 2 * ENGINE_FDS ? (n - ENGINE_FDS) / 3 : n / 6;
+	return (n < penv->conf.limits[CONF_VMS] ? (unsigned int)n :
+	    penv->conf.limits[CONF_VMS]);
+}
+
+/* 1 if there are too many VMs, all together or of that user. */
+static int
+engine_refused(const struct msg_vm_open *open, const struct ucred *cred)
+{
+	const struct conf	*c = &penv->conf;
+	const char		*whose = "";
+	enum conf_limit_id	 id = CONF_VMS;
+	struct audit		 a;
+	uint32_t		 max;
+	int			 error = EAGAIN;
+
+	if (nengines < engines_max()) {
+		if ((cred->uid == 0 && !c->limit_root) ||
+		    engines_of(cred->uid, 0) < c->limits[CONF_VMS_UID])
+			return (0);
+		whose = " of this user";
+		id = CONF_VMS_UID;
+		error = EDQUOT;
+	}
+	if (registrant_log(cred, LOGL_WARN)) {
+		max = id == CONF_VMS ? engines_max() : c->limits[id];
+		registrant_audit(&a, AUDIT_LIMIT_REACHED, cred, open->id);
+		audit_limit(&a, conf_limits[id].name, max);
+		audit_log(&a, "too many VMs%s (max %u): register %s, uid %u, "
+		    "gid %u, pid %d", whose, max, open->id, cred->uid,
+		    cred->gid, (int)cred->pid);
+	}
+	engine_refuse(open->vmid, MSG_STEP_LIMIT, error);
+	return (1);
+}
+
+/* Behind those of its user.  0, or -1: no memory. */
+static int
+engine_queue(struct engine *e)
+{
+	struct queue	*q;
+
+	TAILQ_FOREACH(q, &queues, entry)
+		if (q->uid == e->cred.uid)
+			break;
+	if (q == NULL) {
+		if ((q = calloc(1, sizeof(*q))) == NULL)
+			return (-1);
+		q->uid = e->cred.uid;
+		TAILQ_INIT(&q->engines);
+		TAILQ_INSERT_TAIL(&queues, q, entry);
+	}
+	TAILQ_INSERT_TAIL(&q->engines, e, queue_entry);
+	e->state = ENGINE_QUEUED;
+	return (0);
+}
+
+/* The next user's first, or NULL; that user's turn comes last then. */
+static struct engine *
+engine_dequeue(void)
+{
+	struct queue	*q;
+	struct engine	*e;
+
+	if ((q = TAILQ_FIRST(&queues)) == NULL)
+		return (NULL);
+	e = TAILQ_FIRST(&q->engines);
+	TAILQ_REMOVE(&q->engines, e, queue_entry);
+	TAILQ_REMOVE(&queues, q, entry);
+	if (TAILQ_EMPTY(&q->engines))
+		free(q);
+	else
+		TAILQ_INSERT_TAIL(&queues, q, entry);
+	return (e);
 }
 
 /* Start who waits, as far as number and rate allow. */
@@ -156,13 +269,18 @@ engine_next(void)
 	struct timeval	 second = { 1, 0 };
 	struct engine	*e;
 
-	while ((e = TAILQ_FIRST(&waiting)) != NULL && !penv->stopping &&
-	    nstarting < PARENT_STARTS_MAX && rate_used < PARENT_STARTS_RATE) {
+	while (!penv->stopping && nstarting < PARENT_STARTS_MAX &&
+	    rate_used < PARENT_STARTS_RATE &&
+	    (e = engine_dequeue()) != NULL) {
 		if (rate_used++ == 0)
 			evtimer_add(&rate_timer, &second);
 		nstarting++;
-		TAILQ_REMOVE(&waiting, e, queue_entry);
+		e->slot = 1;
 		e->state = ENGINE_CONNECTING;
+		if (e->ctl != -1 && e->io != -1) {
+			engine_start(e);
+			continue;
+		}
 		e->late = e->deadline = engine_now();
 		e->late += PARENT_DIAL_TIME * 1000;
 		e->deadline += penv->conf.timeouts[FLT_READY] + 1000;
@@ -180,7 +298,10 @@ engine_rate(int fd, short event, void *arg)
 	engine_next();
 }
 
-/* The sockets in the order console, control, I/O. */
+/*
+ * The sockets in the order console, control, I/O.  One that has to be tried
+ * again holds up nobody else meanwhile.
+ */
 static void
 engine_connect(int fd, short event, void *arg)
 {
@@ -209,7 +330,14 @@ engine_connect(int fd, short event, void *arg)
 	if (engine_connect_one(e, e->open.ctl, &e->ctl) == 0) {
 		step = MSG_STEP_IO;
 		if (engine_connect_one(e, e->open.io, &e->io) == 0) {
-			engine_start(e);
+			e->retries = 0;
+			if (e->slot) {
+				engine_start(e);
+				return;
+			}
+			if (engine_queue(e) == -1)
+				engine_failed(e, MSG_STEP_ENGINE, ENOMEM);
+			engine_next();
 			return;
 		}
 	}
@@ -218,13 +346,23 @@ engine_connect(int fd, short event, void *arg)
 	/* A 1.x runtime does not wait until its hypervisor listens. */
 	if ((error == EAGAIN && now < e->deadline) ||
 	    ((error == ENOENT || error == ECONNREFUSED) &&
-	    e->open.proto == MSG_PROTO_1 && now < e->late))
+	    e->open.proto == MSG_PROTO_1 && now < e->late)) {
+		e->retries = 1;
+		/* A user with many of them has each tried less often. */
+		retry.tv_usec *= (suseconds_t)(engines_of(e->cred.uid, 1) /
+		    ENGINE_RETRIES + 1);
+		retry.tv_sec = retry.tv_usec / 1000000;
+		retry.tv_usec %= 1000000;
 		evtimer_add(&e->timer, &retry);
-	else {
+		engine_settled(e);
+	} else {
 		if (e->why != NULL)
 			registrant_denied(&e->cred, e->open.id,
 			    step == MSG_STEP_CTL ? e->open.ctl : e->open.io,
 			    e->why);
+		else
+			engine_unreached(e, step == MSG_STEP_CTL ?
+			    e->open.ctl : e->open.io, error);
 		engine_failed(e, step, error);
 	}
 }
@@ -238,29 +376,63 @@ engine_connect_one(struct engine *e, const char *path, int *fd)
 }
 
 static void
+engine_unreached(const struct engine *e, const char *path, int error)
+{
+	struct audit	 a;
+
+	if (!registrant_log(&e->cred, LOGL_INFO))
+		return;
+	registrant_audit(&a, AUDIT_VM_FAILED, &e->cred, e->open.id);
+	audit_str(&a, "path", path);
+	audit_str(&a, "reason", log_strerror(error));
+	audit_log(&a, "registration of %s failed: %s: %s", e->open.id, path,
+	    log_strerror(error));
+}
+
+/* There is none for the VM. */
+static void
+engine_no(const struct ucred *cred, const char *id, int error)
+{
+	struct audit	 a;
+
+	if (!registrant_log(cred, LOGL_WARN))
+		return;
+	registrant_audit(&a, AUDIT_VM_FAILED, cred, id);
+	audit_str(&a, "reason", log_strerror(error));
+	audit_log_at(&a, LOGL_WARN, "engine of %s was not started: %s", id,
+	    log_strerror(error));
+}
+
+static void
 engine_start(struct engine *e)
 {
 	struct timeval	 tv = { PARENT_READY_TIME, 0 };
-	int		 sv[2];
+	int		 error, sv[2];
 
-	/* All that may fail is done before it can say that it is ready. */
-	if (spawn_socketpair(sv) == -1) {
-		log_warn("socketpair");
-		engine_failed(e, MSG_STEP_ENGINE, errno);
+	/* There is a uid for each: none before others are reaped. */
+	error = EAGAIN;
+	if ((e->has_ids = ids_take(&e->ids) == 0) &&
+	    spawn_socketpair(sv) == -1)
+		error = errno;
+	else if (e->has_ids && child_start(&e->child, "ccp-vmengine",
+	    &e->ids, penv->nofile, penv->rootfd, e->open.id,
+	    engine_exited) == -1) {
+		error = errno;
+		close(sv[0]);
+		close(sv[1]);
+	} else if (e->has_ids)
+		error = 0;
+	if (error != 0) {
+		engine_no(&e->cred, e->open.id, error);
+		engine_failed(e, MSG_STEP_ENGINE, error);
 		return;
 	}
 	e->peer = sv[1];
-	if (child_start(&e->child, "ccp-vmengine", &penv->engine_ids,
-	    penv->nofile, penv->rootfd, e->open.id, engine_exited) == -1) {
-		log_warn("ccp-vmengine");
-		close(sv[0]);
-		engine_failed(e, MSG_STEP_ENGINE, errno);
-		return;
-	}
 	e->state = ENGINE_STARTING;
 	evtimer_set(&e->timer, engine_timeout, e);
 	evtimer_add(&e->timer, &tv);
 	if (child_channel(&e->child, engine_table, ENGINE_STARTING) == -1) {
+		/* Its end is that of a failed start. */
 		log_warn("channel of the engine of %s", e->open.id);
 		close(e->child.proc.channel);
 		close(sv[0]);
@@ -284,6 +456,7 @@ engine_config(struct engine *e, int peer)
 	memset(&conf, 0, sizeof(conf));
 	conf.vmid = e->open.vmid;
 	conf.level = penv->level;
+	conf.events = penv->conf.log_events;
 	conf.proto = e->open.proto;
 	conf.guest = conf_guest(&penv->conf, &penv->flags, e->open.ctl);
 	conf.timeouts.shim = t[FLT_SHIM];
@@ -311,10 +484,13 @@ static void
 engine_timeout(int fd, short event, void *arg)
 {
 	struct engine	*e = arg;
+	struct audit	 a;
 
 	(void)fd;
 	(void)event;
-	log_warnx("engine of %s did not start in %d seconds: killed",
+	child_audit(&a, AUDIT_LIMIT_REACHED, &e->child);
+	audit_limit(&a, "start time", PARENT_READY_TIME);
+	audit_log(&a, "engine of %s did not start in %d seconds: killed",
 	    e->open.id, PARENT_READY_TIME);
 	child_kill(&e->child);
 }
@@ -347,9 +523,23 @@ engine_ready(struct imsgev *iev, struct ibuf *b, int *fd)
 static int
 engine_up(struct imsgev *iev, struct ibuf *b, int *fd)
 {
-	iev->iev_state = ENGINE_SERVING;
+	struct child	*ch = iev->iev_arg;
+	struct engine	*e;
+	struct audit	 a;
+
 	(void)b;
 	(void)fd;
+	e = (struct engine *)((char *)ch - offsetof(struct engine, child));
+	iev->iev_state = ENGINE_SERVING;
+	if (registrant_log(&e->cred, LOGL_INFO)) {
+		registrant_audit(&a, AUDIT_VM_REGISTERED, &e->cred,
+		    e->open.id);
+		audit_num(&a, "protocol",
+		    e->open.proto == MSG_PROTO_1 ? 1 : 3);
+		audit_str(&a, "path", e->open.ctl);
+		audit_log(&a, "VM %s registered by uid %u", e->open.id,
+		    e->cred.uid);
+	}
 	ksm_kick();
 	parent_status();
 	return (0);
@@ -374,10 +564,10 @@ engine_lost(struct imsgev *iev, struct ibuf *b, int *fd)
 static void
 engine_settled(struct engine *e)
 {
-	if (e->state == ENGINE_UP)
+	if (!e->slot)
 		return;
+	e->slot = 0;
 	nstarting--;
-	e->state = ENGINE_UP;
 	engine_next();
 }
 
@@ -409,17 +599,19 @@ static void
 engine_exited(struct child *ch, int how, int status)
 {
 	struct engine	*e;
+	struct audit	 a;
 	int		 started;
 
 	e = (struct engine *)((char *)ch - offsetof(struct engine, child));
 	started = e->state == ENGINE_UP;
+	child_audit_end(&a, ch, how, status, started || penv->stopping);
 	if (how != CLD_EXITED)
-		log_warnx("engine of %s, pid %d, died: signal %d (%s)",
+		audit_log(&a, "engine of %s, pid %d, died: signal %d (%s)",
 		    e->open.id, (int)ch->proc.pid, status,
 		    sigabbrev_np(status) == NULL ? "?" :
 		    sigabbrev_np(status));
-	else if (status != 0)
-		log_warnx("engine of %s, pid %d, exited with status %d",
+	else
+		audit_log(&a, "engine of %s, pid %d, exited with status %d",
 		    e->open.id, (int)ch->proc.pid, status);
 	if (!started) {
 		engine_failed(e, MSG_STEP_ENGINE, ECHILD);
@@ -450,6 +642,8 @@ static void
 engine_free(struct engine *e)
 {
 	TAILQ_REMOVE(&engines, e, entry);
+	if (e->has_ids)
+		ids_give(&e->ids);
 	nengines--;
 	free(e);
 }

@@ -14,7 +14,7 @@
 
 #include "logfmt.h"
 
-#define LOGFMT_FIELDS	16
+#define LOGFMT_FIELDS	20
 #define LOGFMT_PAD	44	/* columns of a message on a terminal */
 
 /* Keeps one byte for the NUL and what the caller reserves. */

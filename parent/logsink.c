@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * Where log lines end: stderr, and in pod mode syslog as well.  Runs in the
- * parent.  stderr may be a pipe that nobody reads and syslog may be stuck;
- * neither may stop the daemon.  Records come from children and are not
- * trusted.
+ * Where log lines end: stderr, or the journal itself if that is what stderr
+ * is, and in pod mode syslog as well.  Runs in the parent.  stderr may be a
+ * pipe that nobody reads and the others may be stuck; none may stop the
+ * daemon.
  */
 
 #include <sys/types.h>
@@ -17,19 +17,19 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "journal.h"
 #include "logfmt.h"
 #include "logsink.h"
 
 #define NSEC		1000000000ULL
-#define BUCKET_BURST	2000
-#define BUCKET_RATE	1000		/* records per second */
-#define BUCKET_DEBUG	10		/* times as many at level debug */
 #define SYSLOG_TAG	"cc-proxy"
+#define JOURNAL_DIR	"/run/systemd/journal/"
 
 /* How to write to stderr without waiting. */
 enum out_kind {
@@ -54,7 +54,14 @@ static struct {
 	int		 fd;
 	uint64_t	 tried;		/* ns, monotonic */
 	uint64_t	 dropped;
+	int		 is_journal;	/* the journal listens there */
 } sys = { .fd = -1 };
+
+static struct {
+	int		 wanted;
+	int		 fd;
+	uint64_t	 tried;		/* ns, monotonic */
+} journal = { .fd = -1 };
 
 static uint64_t	 now(void);
 static ssize_t	 out_some(const char *, size_t);
@@ -66,10 +73,10 @@ static int	 sys_send(enum log_level, const struct tm *, const char *,
 		    size_t);
 static void	 sys_write(enum log_level, const struct timespec *,
 		    const char *, size_t);
-static void	 emit(enum log_level, const char *, const struct log_field *);
+static void	 journal_open(void);
+static int	 journal_write(enum log_level, const char *, size_t,
+		    const char *, const struct log_field *);
 static size_t	 report(char *, size_t, uint64_t, int);
-static void	 bucket_report(struct logsink_bucket *, const char *);
-static int	 bucket_take(struct logsink_bucket *);
 
 static uint64_t
 now(void)
@@ -91,6 +98,7 @@ logsink_init(int pod_mode)
 	struct stat	 st;
 	int		 fd;
 
+	memset(&st, 0, sizeof(st));
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	out.start = ts.tv_sec;
 	out.tty = isatty(STDERR_FILENO);
@@ -107,6 +115,10 @@ logsink_init(int pod_mode)
 			out.kind = OUT_OWN;
 			out.fd = fd;
 		}
+	}
+	if (journal_is(getenv("JOURNAL_STREAM"), st.st_dev, st.st_ino)) {
+		journal.wanted = 1;
+		journal_open();
 	}
 
 	if (!pod_mode)
@@ -229,7 +241,9 @@ sys_open(void)
 	};
 	static const int	 types[] = { SOCK_DGRAM, SOCK_STREAM };
 	struct sockaddr_un	 sun;
+	char			 to[64];
 	size_t			 i, j;
+	ssize_t			 n;
 	int			 error = ENOENT, fd;
 
 	sys.tried = now();
@@ -244,6 +258,10 @@ sys_open(void)
 			if (connect(fd, (const struct sockaddr *)&sun,
 			    sizeof(sun)) == 0) {
 				sys.fd = fd;
+				n = readlink(paths[j], to, sizeof(to) - 1);
+				to[n == -1 ? 0 : n] = '\0';
+				sys.is_journal = strncmp(to, JOURNAL_DIR,
+				    sizeof(JOURNAL_DIR) - 1) == 0;
 				return (0);
 			}
 			if (errno != ENOENT)
@@ -321,12 +339,65 @@ sys_write(enum log_level level, const struct timespec *ts, const char *line,
 }
 
 static void
-emit(enum log_level level, const char *msg, const struct log_field *fields)
+journal_open(void)
+{
+	const struct sockaddr_un	 sun = {
+		.sun_family = AF_UNIX,
+		.sun_path = JOURNAL_SOCKET
+	};
+
+	journal.tried = now();
+	if ((journal.fd = socket(AF_UNIX,
+	    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) == -1)
+		return;
+	if (connect(journal.fd, (const struct sockaddr *)&sun,
+	    sizeof(sun)) == -1) {
+		close(journal.fd);
+		journal.fd = -1;
+	}
+}
+
+/* -1 if it was not taken: then stderr, which it reads as well, is left. */
+static int
+journal_write(enum log_level level, const char *line, size_t len,
+    const char *msg, const struct log_field *fields)
+{
+	static uint8_t	 buf[JOURNAL_MAX];
+	ssize_t		 n;
+	size_t		 size;
+	int		 tries;
+
+	size = journal_entry(buf, sizeof(buf), level, line, len, msg, fields);
+	if (size == 0)
+		return (-1);
+	for (tries = 0; tries < 2; tries++) {
+		if (journal.fd == -1 && now() - journal.tried >= NSEC)
+			journal_open();
+		if (journal.fd == -1)
+			return (-1);
+		do {
+			n = send(journal.fd, buf, size,
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
+		} while (n == -1 && errno == EINTR);
+		if (n != -1)
+			return (0);
+		if (errno == EAGAIN || errno == ENOBUFS || errno == EMSGSIZE)
+			return (-1);
+		close(journal.fd);
+		journal.fd = -1;
+	}
+	return (-1);
+}
+
+void
+logsink_emit(enum log_level level, const char *msg,
+    const struct log_field *fields)
 {
 	static char	 line[LOGFMT_MAX];
 	struct timespec	 mono, ts;
 	char		 when[LOGFMT_TIME_MAX];
 	size_t		 len;
+	int		 taken = 0;
 
 	if (out.tty) {
 		clock_gettime(CLOCK_MONOTONIC, &mono);
@@ -341,9 +412,11 @@ emit(enum log_level level, const char *msg, const struct log_field *fields)
 	logfmt_time(when, sizeof(when), &ts);
 	len = logfmt_line(line, sizeof(line), when, getpid(), level, msg,
 	    fields);
-	if (!out.tty)
+	if (journal.wanted)
+		taken = journal_write(level, line, len - 1, msg, fields) == 0;
+	if (!taken && !out.tty)
 		out_write(line, len);
-	if (sys.wanted)
+	if (sys.wanted && !(taken && sys.is_journal))
 		sys_write(level, &ts, line, len);
 }
 
@@ -351,91 +424,9 @@ void
 logsink_write(enum log_level level, const char *msg,
     const struct log_field *fields)
 {
-	if (level > log_getlevel())
+	if (!log_wanted(level, fields))
 		return;
-	emit(level, msg, fields);
-}
-
-/* Takes one token; 0 if there is none. */
-static int
-bucket_take(struct logsink_bucket *lb)
-{
-	uint64_t	 add, burst = BUCKET_BURST, rate = BUCKET_RATE, t;
-
-	if (log_getlevel() == LOGL_DEBUG) {
-		burst *= BUCKET_DEBUG;
-		rate *= BUCKET_DEBUG;
-	}
-	t = now();
-	if (lb->lb_last == 0 || t - lb->lb_last >= burst / rate * NSEC) {
-		lb->lb_last = t;
-		lb->lb_tokens = burst;
-	} else {
-		add = (t - lb->lb_last) * rate / NSEC;
-		lb->lb_last += add * NSEC / rate;
-		lb->lb_tokens += add;
-		if (lb->lb_tokens > burst)
-			lb->lb_tokens = burst;
-	}
-	if (lb->lb_tokens == 0)
-		return (0);
-	lb->lb_tokens--;
-	return (1);
-}
-
-static void
-bucket_report(struct logsink_bucket *lb, const char *vm)
-{
-	struct log_field	 fields[2] = { { "vm", vm }, { NULL, NULL } };
-	char			 msg[64];
-
-	if (lb->lb_dropped == 0)
-		return;
-	snprintf(msg, sizeof(msg), "suppressed %llu log records",
-	    (unsigned long long)lb->lb_dropped);
-	lb->lb_dropped = 0;
-	emit(LOGL_WARN, msg, vm == NULL ? NULL : fields);
-}
-
-void
-logsink_bucket_end(struct logsink_bucket *lb, const char *vm)
-{
-	bucket_report(lb, vm);
-}
-
-int
-logsink_record(struct logsink_bucket *lb, const uint8_t *p, size_t len,
-    const char *vm)
-{
-	struct log_record	 rec;
-	struct log_field	 fields[LOG_FIELDS_MAX + 2];
-	size_t			 i, n;
-
-	if (log_decode(&rec, p, len) == -1)
-		return (-1);
-	if (rec.level > log_getlevel())
-		return (0);
-	if (!bucket_take(lb)) {
-		lb->lb_dropped++;
-		return (0);
-	}
-	bucket_report(lb, vm);
-
-	for (i = n = 0; i < rec.nfields; i++) {
-		if (strcmp(rec.fields[i].key, "pid") == 0 ||
-		    strcmp(rec.fields[i].key, "name") == 0 ||
-		    (vm != NULL && strcmp(rec.fields[i].key, "vm") == 0))
-			continue;
-		fields[n++] = rec.fields[i];
-	}
-	if (vm != NULL) {
-		fields[n].key = "vm";
-		fields[n++].value = vm;
-	}
-	fields[n].key = NULL;
-	fields[n].value = NULL;
-	emit(rec.level, rec.msg, fields);
-	return (0);
+	logsink_emit(level, msg, fields);
 }
 
 void

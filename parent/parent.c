@@ -31,6 +31,7 @@ enum parent_state {
 
 static void	parent_stdio(void);
 static void	parent_conf(void);
+static void	parent_loaded(void);
 static void	parent_report(const char *);
 static void	parent_level(const char **);
 static void	parent_check(void);
@@ -72,7 +73,8 @@ static struct event	 term_ev, int_ev, stop_timer;
 int
 main(int argc, char *argv[])
 {
-	int	 control_fd;
+	struct audit	 a;
+	int		 control_fd;
 
 	parent_stdio();
 	flags_get(&penv->flags, argc, argv);
@@ -101,6 +103,7 @@ main(int argc, char *argv[])
 	if (penv->flags.fl_pprof)
 		log_warnx("-pprof is accepted and ignored");
 
+	parent_loaded();
 	parent_merge();
 	parent_ids();
 	parent_nofile();
@@ -123,6 +126,9 @@ main(int argc, char *argv[])
 
 	parent_send(control_fd);
 	log_info("proxy started");
+	audit_begin(&a, AUDIT_DAEMON_STARTED);
+	audit_str(&a, "version", CCP_VERSION);
+	audit_log(&a, "version %s listens", CCP_VERSION);
 	parent_status();
 	notify_ready();
 	event_dispatch();
@@ -158,11 +164,27 @@ parent_conf(void)
 	conf_init(&penv->conf);
 	if (fl->fl_version)
 		return;
-	if (fl->fl_conf[0] != '\0' && conf_load(&penv->conf, fl->fl_conf,
-	    (fl->fl_has & FLAGS_HAS_CONF) == 0, parent_report) == -1)
-		exit(1);
+	if (fl->fl_conf[0] != '\0') {
+		penv->has_conf = access(fl->fl_conf, F_OK) == 0;
+		if (conf_load(&penv->conf, fl->fl_conf,
+		    (fl->fl_has & FLAGS_HAS_CONF) == 0, parent_report) == -1)
+			exit(1);
+	}
 	if (fl->fl_check || fl->fl_print)
 		parent_check();
+}
+
+/* Known before there was a log. */
+static void
+parent_loaded(void)
+{
+	struct audit	 a;
+
+	if (!penv->has_conf)
+		return;
+	audit_begin(&a, AUDIT_CONFIG_LOADED);
+	audit_str(&a, "path", penv->flags.fl_conf);
+	audit_log(&a, "configuration %s", penv->flags.fl_conf);
 }
 
 static void
@@ -202,6 +224,9 @@ parent_check(void)
 		parent_report(err);
 		exit(1);
 	}
+	if (conf_engine_shared(&penv->conf, err, sizeof(err)))
+		fprintf(stderr, "cc-proxy: warning: engines may run as %s\n",
+		    err);
 	if (penv->flags.fl_print)
 		conf_print(stdout, &penv->conf);
 	else
@@ -240,6 +265,7 @@ parent_log(void)
 	parent_level(&name);
 	log_init_sink(logsink_write,
 	    penv->level == -1 ? LOGL_WARN : (enum log_level)penv->level);
+	log_setevents(penv->conf.log_events);
 	if (logsink_init(penv->pod) == -1)
 		fatal("no syslog");
 	if (penv->level == -1)
@@ -261,7 +287,7 @@ static void
 parent_ids(void)
 {
 	static const char *const names[] = {
-		PARENT_USER_FRONTEND, PARENT_USER_ENGINE
+		CONF_USER_FRONTEND, CONF_USER_ENGINE
 	};
 	struct ids	*ids[] = { &penv->frontend_ids, &penv->engine_ids };
 	struct passwd	*pw;
@@ -271,6 +297,7 @@ parent_ids(void)
 	if (!penv->is_root) {
 		log_info("not started as root: no change of user, "
 		    "root directory and namespaces");
+		ids_init(NULL, &penv->engine_ids);
 		return;
 	}
 	for (i = 0; i < 2; i++) {
@@ -284,6 +311,9 @@ parent_ids(void)
 			ids[i]->gid = pw->pw_gid;
 		}
 	}
+	ids_init(&penv->conf, &penv->engine_ids);
+	if (conf_engine_shared(&penv->conf, why, sizeof(why)))
+		log_warnx("engines may run as %s", why);
 }
 
 /* As many descriptors as there are, for us and those we start. */
@@ -405,13 +435,22 @@ parent_frontend(void)
 	}
 	if (child_channel(ch, parent_table, PARENT_STARTING) == -1)
 		fatal("frontend");
+	ch->iev.iev_takes_fds = 1;
 	memset(&conf, 0, sizeof(conf));
 	conf.pod = penv->pod;
 	conf.level = penv->level;
+	conf.events = penv->conf.log_events;
 	conf.limits.clients = penv->conf.limits[CONF_CLIENTS];
 	conf.limits.clients_uid = penv->conf.limits[CONF_CLIENTS_UID];
 	conf.limits.clients_vm = penv->conf.limits[CONF_CLIENTS_VM];
+	conf.limits.served = penv->conf.limits[CONF_SERVED];
+	conf.limits.served_uid = penv->conf.limits[CONF_SERVED_UID];
+	conf.limits.tokens = penv->conf.limits[CONF_TOKENS];
+	conf.limits.tokens_uid = penv->conf.limits[CONF_TOKENS_UID];
 	conf.limits.tokens_vm = penv->conf.limits[CONF_TOKENS_VM];
+	conf.limits.vms = penv->conf.limits[CONF_VMS];
+	conf.limits.vms_uid = penv->conf.limits[CONF_VMS_UID];
+	conf.limits.root = penv->conf.limit_root;
 	strlcpy(conf.path, penv->path, sizeof(conf.path));
 	imsgev_send(&ch->iev, MSG_SETUP_CONF, -1, msg_conf_encode(&conf));
 	evtimer_set(&stop_timer, parent_stop_timeout, NULL);
@@ -481,10 +520,9 @@ parent_signals(void)
 static void
 parent_signal(int sig, short event, void *arg)
 {
-	(void)sig;
 	(void)event;
 	(void)arg;
-	parent_stop(0);
+	parent_stop(0, sig == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
 static int
@@ -559,32 +597,37 @@ parent_check_done(void)
 		if (event_loopexit(NULL) == -1)
 			event_loopbreak();
 	} else if (penv->pod && penv->unregistered && engines_alive() == 0)
-		parent_stop(penv->status);
+		parent_stop(penv->status, "no VM is left");
 }
 
 static void
 parent_frontend_exited(struct child *ch, int how, int status)
 {
-	if (!penv->stopping) {
-		log_warnx("frontend, pid %d, %s %d: stopping",
-		    (int)ch->proc.pid, how == CLD_EXITED ?
-		    "exited with status" : "died: signal", status);
-		penv->status = 1;
-		parent_stop(1);
-	}
+	struct audit	 a;
+	const char	*what = how == CLD_EXITED ? "exited with status" :
+	    "died: signal";
+
+	child_audit_end(&a, ch, how, status, penv->stopping);
+	audit_log(&a, "frontend, pid %d, %s %d%s", (int)ch->proc.pid, what,
+	    status, penv->stopping ? "" : ": stopping");
+	parent_stop(1, "the frontend ended");
 	parent_check_done();
 }
 
 /* Closed channels end the children, which first write what they have. */
 void
-parent_stop(int status)
+parent_stop(int status, const char *why)
 {
 	struct timeval	 tv = { PARENT_STOP_TIME, 0 };
+	struct audit	 a;
 
 	if (penv->stopping)
 		return;
 	penv->stopping = 1;
 	penv->status = status;
+	audit_begin(&a, AUDIT_DAEMON_STOPPING);
+	audit_str(&a, "reason", why);
+	audit_log(&a, "stopping: %s", why);
 	notify_stopping();
 	engines_stop();
 	if (penv->frontend.running)

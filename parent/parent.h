@@ -16,6 +16,7 @@
 
 #include <event.h>
 
+#include "audit.h"
 #include "conf.h"
 #include "flags.h"
 #include "imsgev.h"
@@ -28,8 +29,6 @@
 #define PARENT_READY_TIME	10	/* seconds a child has to get ready */
 #define PARENT_DIAL_TIME	1	/* seconds sockets of 1.x may be late */
 #define PARENT_STOP_TIME	3	/* seconds a child has to stop */
-#define PARENT_USER_FRONTEND	"_ccproxy"
-#define PARENT_USER_ENGINE	"_ccengine"
 
 /* A child process: frontend or engine. */
 struct child {
@@ -37,7 +36,7 @@ struct child {
 	struct imsgev		 iev;
 	struct event		 log_ev;
 	struct event		 exit_ev;
-	struct logsink_bucket	 bucket;
+	struct logsink_source	 log;
 	const char		*vm;	/* for the log; NULL: the frontend */
 	int			 running;
 	void			(*exited)(struct child *, int how, int status);
@@ -58,6 +57,7 @@ struct ids {
 struct parent_env {
 	struct flags		 flags;
 	struct conf		 conf;		/* flags included */
+	int			 has_conf;	/* of a file */
 	int			 is_root;
 	int			 pod;
 	int			 level;
@@ -78,7 +78,7 @@ struct parent_env {
 extern struct parent_env	*penv;
 
 /* parent.c */
-void	 parent_stop(int status);
+void	 parent_stop(int status, const char *why);
 void	 parent_check_done(void);
 /* Tell the service manager how many VMs there are. */
 void	 parent_status(void);
@@ -96,6 +96,11 @@ int	 child_channel(struct child *, const struct imsgev_handler *,
 void	 child_kill(struct child *);
 /* Close the channel: the child ends by itself. */
 void	 child_stop(struct child *);
+/* Begin a security event about it. */
+void	 child_audit(struct audit *, enum audit_event, const struct child *);
+/* Begin the one that it ended, as waitid(2) says; wanted: it might. */
+void	 child_audit_end(struct audit *, const struct child *, int how,
+	    int status, int wanted);
 
 /* listen.c */
 /*
@@ -130,12 +135,25 @@ void	 registrant_listener(int fd, int proto);
  * -1: it is none.  fd stays the caller's; nothing is read from it.
  */
 int	 registrant_cred(int fd, int proto, struct ucred *);
-/* A line in the log about one, as far as there are not too many. */
-void	 registrant_log(const char *, ...)
-	    __attribute__((__format__(printf, 1, 2)));
-/* The line that it may not register id; path: NULL, or which one, and why. */
+/* May there be one more event of that level about his registrations? */
+int	 registrant_log(const struct ucred *, enum log_level);
+/* Begin an event about his registration of id. */
+void	 registrant_audit(struct audit *, enum audit_event,
+	    const struct ucred *, const char *id);
+/* The event that he may not register id; path: NULL, or which one, and why. */
 void	 registrant_denied(const struct ucred *, const char *id,
 	    const char *path, const char *why);
+
+/* ids.c: as whom engines run */
+/* All as ids, unless the configuration has a range. */
+void	 ids_init(const struct conf *, const struct ids *);
+/*
+ * Of an engine that is to be started, its own as long as there are any.  0,
+ * or -1: all are in use.
+ */
+int	 ids_take(struct ids *);
+/* Its process has been reaped, or never was. */
+void	 ids_give(const struct ids *);
 
 /* engines.c */
 void	 engines_init(void);

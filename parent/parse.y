@@ -59,6 +59,7 @@ struct parse {
 	unsigned int		 ps_seen;	/* OPT_* */
 	struct listed		 ps_list[POLICY_RULES_MAX];
 	size_t			 ps_nlist;
+	struct conflex_loc	 ps_engine;	/* of its uids, if any */
 };
 
 static int	 conf_yylex(CONF_YYSTYPE *, CONF_YYLTYPE *);
@@ -76,6 +77,10 @@ static void	 set_timeout(struct parse *, const struct conflex_loc *,
 		    const char *, const struct conflex_loc *, const char *);
 static void	 set_limit(struct parse *, const struct conflex_loc *,
 		    const char *, const struct conflex_loc *, const char *);
+static void	 set_engine(struct parse *, const struct conflex_loc *,
+		    const char *, const struct conflex_loc *, const char *,
+		    const struct conflex_loc *, const char *);
+static void	 check_engine(struct parse *);
 static int	 to_proto(const struct conflex_loc *, const char *);
 static mode_t	 to_mode(const struct conflex_loc *, const char *);
 static uint32_t	 to_uid(const struct conflex_loc *, const char *);
@@ -109,6 +114,8 @@ static void	 add_rules(struct parse *, const struct conflex_loc *, int,
 %token	CONTROL			"control"
 %token	DENY			"deny"
 %token	DIRECTORY		"directory"
+%token	ENGINE			"engine"
+%token	EVENTS			"events"
 %token	FROM			"from"
 %token	GROUP			"group"
 %token	GUEST			"guest"
@@ -125,6 +132,7 @@ static void	 add_rules(struct parse *, const struct conflex_loc *, int,
 %token	PROTOCOL		"protocol"
 %token	REGISTER		"register"
 %token	TIMEOUT			"timeout"
+%token	UID			"uid"
 %token	UNREGISTER		"unregister"
 %token	USER			"user"
 %token	VM			"vm"
@@ -157,15 +165,33 @@ grammar		: %empty
 
 line		: macro
 		| LOG LEVEL WORD	{ set_level(ps, &@3, $3); }
+		| LOG EVENTS		{ ps->ps_conf->log_events = 1; }
+		| NO LOG EVENTS		{ ps->ps_conf->log_events = 0; }
 		| KSM WORD		{ set_ksm(ps, &@2, $2); }
 		| GUEST WORD {
 			ps->ps_conf->guest = to_guest(&@2, $2);
 		}
 		| TIMEOUT WORD WORD	{ set_timeout(ps, &@2, $2, &@3, $3); }
 		| LIMIT limit_name WORD	{ set_limit(ps, &@2, $2, &@3, $3); }
+		| LIMIT WORD {
+			/* The one without a number. */
+			if (strcmp($2, "root") == 0)
+				ps->ps_conf->limit_root = 1;
+			else
+				conflex_error(&@2, "limit without a number");
+		}
+		| NO LIMIT WORD {
+			if (strcmp($3, "root") == 0)
+				ps->ps_conf->limit_root = 0;
+			else
+				conflex_error(&@3, "expecting root");
+		}
 		| listen
 		| control
 		| vm
+		| ENGINE UID WORD WORD WORD {
+			set_engine(ps, &@3, $3, &@4, $4, &@5, $5);
+		}
 		| ATTACH OWNER {
 			ps->ps_conf->policy.attach_owner = 1;
 		}
@@ -206,6 +232,7 @@ limit_name	: limit_part		{ $$ = $1; }
 		;
 
 limit_part	: WORD			{ $$ = $1; }
+		| UID			{ $$ = "uid"; }
 		| VM			{ $$ = "vm"; }
 		;
 
@@ -343,6 +370,8 @@ static const struct keyword {
 	{ "control",	CONTROL },
 	{ "deny",	DENY },
 	{ "directory",	DIRECTORY },
+	{ "engine",	ENGINE },
+	{ "events",	EVENTS },
 	{ "from",	FROM },
 	{ "group",	GROUP },
 	{ "guest",	GUEST },
@@ -359,6 +388,7 @@ static const struct keyword {
 	{ "protocol",	PROTOCOL },
 	{ "register",	REGISTER },
 	{ "timeout",	TIMEOUT },
+	{ "uid",	UID },
 	{ "unregister",	UNREGISTER },
 	{ "user",	USER },
 	{ "vm",		VM }
@@ -409,6 +439,7 @@ conf_grammar(struct conf *c)
 		fatal("%s", __func__);
 	ps->ps_conf = c;
 	conf_yyparse(ps);
+	check_engine(ps);
 	free(ps);
 }
 
@@ -501,6 +532,48 @@ set_limit(struct parse *ps, const struct conflex_loc *nameloc,
 	else if (conf_set_limit(ps->ps_conf, (enum conf_limit_id)i, value,
 	    err, sizeof(err)) == -1)
 		conflex_error(loc, "%s", err);
+}
+
+static void
+set_engine(struct parse *ps, const struct conflex_loc *floc,
+    const char *first, const struct conflex_loc *dashloc, const char *dash,
+    const struct conflex_loc *lloc, const char *last)
+{
+	struct conf	*c = ps->ps_conf;
+	uint32_t	 from = 0, to = 0;
+	int		 isfrom, isto;
+
+	if ((isfrom = to_number(floc, first, &from)) == 0)
+		conflex_error(floc, "\"%s\" is no uid", first);
+	if (strcmp(dash, "-") != 0)
+		conflex_error(dashloc, "no \"-\" between two uids");
+	if ((isto = to_number(lloc, last, &to)) == 0)
+		conflex_error(lloc, "\"%s\" is no uid", last);
+	if (isfrom != 1 || isto != 1)
+		return;
+	if (from == 0)
+		conflex_error(floc, "engines cannot run as root");
+	else if (to < from)
+		conflex_error(lloc, "range of uids is empty");
+	else if (to - from >= CONF_ENGINES_MAX)
+		conflex_error(lloc, "more than %d uids", CONF_ENGINES_MAX);
+	else {
+		c->engine_first = from;
+		c->engine_last = to;
+		ps->ps_engine = *floc;
+	}
+}
+
+/* At the end: the number of VMs may be said before or after it. */
+static void
+check_engine(struct parse *ps)
+{
+	struct conf	*c = ps->ps_conf;
+	char		 err[256];
+
+	if (ps->ps_engine.file != NULL && !conflex_hopeless() &&
+	    conf_check_engine(c, err, sizeof(err)) == -1)
+		conflex_error(&ps->ps_engine, "%s", err);
 }
 
 static int

@@ -121,6 +121,8 @@ conf_print(FILE *f, const struct conf *c)
 
 	fprintf(f, "log level %s\n",
 	    log_level_name((enum log_level)c->level));
+	if (c->log_events)
+		fprintf(f, "log events\n");
 	fprintf(f, "ksm %s\n", c->ksm);
 	fprintf(f, "guest %s\n", guest_name(c->guest));
 	for (i = 0; i < FLT_MAX; i++)
@@ -128,6 +130,11 @@ conf_print(FILE *f, const struct conf *c)
 		    c->timeouts[i]);
 	for (i = 0; i < CONF_LIMITS; i++)
 		print_limit(f, &conf_limits[i], c->limits[i]);
+	if (c->limit_root)
+		fprintf(f, "limit root\n");
+	if (c->engine_first != 0)
+		fprintf(f, "engine uid %u - %u\n", c->engine_first,
+		    c->engine_last);
 	for (i = 0; i < c->nlisteners; i++) {
 		fprintf(f, "listen on ");
 		print_quoted(f, c->listeners[i].sock.path);

@@ -12,16 +12,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "parent.h"
-
-#define REGISTRANT_LOG_MAX	100	/* lines a second about refusals */
 
 struct name {
 	struct sockaddr_un	 sun;
@@ -91,43 +85,48 @@ registrant_cred(int fd, int proto, struct ucred *cred)
 	return (0);
 }
 
-void
-registrant_log(const char *fmt, ...)
+int
+registrant_log(const struct ucred *cred, enum log_level level)
 {
-	static unsigned int	 nlines, ndropped;
-	static time_t		 second;
-	struct timespec		 now;
-	va_list			 ap;
-	char			*text;
-	int			 n;
+	static const struct log_field	 event[] = {
+		{ LOG_KEY_EVENT, "" }, { NULL, NULL }
+	};
+	static struct logsink_uids	 uids;
 
-	if (clock_gettime(CLOCK_MONOTONIC, &now) == -1)
-		fatal("clock_gettime");
-	if (now.tv_sec != second) {
-		if (ndropped > 0)
-			log_warnx("%u more registrations were refused",
-			    ndropped);
-		second = now.tv_sec;
-		nlines = ndropped = 0;
-	}
-	if (nlines++ >= REGISTRANT_LOG_MAX) {
-		ndropped++;
-		return;
-	}
-	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
-	va_end(ap);
-	if (n == -1)
-		fatal("%s", __func__);
-	log_warnx("%s", text);
-	free(text);
+	if (!log_wanted(level, event))
+		return (0);
+	return (logsink_uid_take(&uids, cred->uid, level));
+}
+
+void
+registrant_audit(struct audit *a, enum audit_event event,
+    const struct ucred *cred, const char *id)
+{
+	const struct audit_who	 who = {
+		.uid = cred->uid,
+		.gid = cred->gid,
+		.pid = (uint32_t)cred->pid
+	};
+
+	audit_begin(a, event);
+	audit_str(a, "vm", id);
+	audit_who(a, &who);
 }
 
 void
 registrant_denied(const struct ucred *cred, const char *id, const char *path,
     const char *why)
 {
-	registrant_log(POLICY_DENIED ": register %s, uid %u, gid %u, pid %d"
+	struct audit	 a;
+
+	if (!registrant_log(cred, LOGL_WARN))
+		return;
+	registrant_audit(&a, path == NULL ? AUDIT_VM_REFUSED :
+	    AUDIT_PATH_REFUSED, cred, id);
+	if (path != NULL)
+		audit_str(&a, "path", path);
+	audit_str(&a, "reason", path == NULL ? "policy" : why);
+	audit_log(&a, POLICY_DENIED ": register %s, uid %u, gid %u, pid %d"
 	    "%s%s%s%s", id, cred->uid, cred->gid, (int)cred->pid,
 	    path == NULL ? "" : ", ", path == NULL ? "" : path,
 	    path == NULL ? "" : ": ", path == NULL ? "" : why);

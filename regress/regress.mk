@@ -61,6 +61,7 @@ $(BUILD)/regress/fuzz/%_fuzz: $(BUILD)/regress/fuzz/%_fuzz.o $(FUZZ_MAIN) \
 
 $(BUILD)/regress/fuzz/conf_fuzz: $(addprefix $(BUILD)/parent/,conf.o \
     conflex.o flags.o guestdir.o logfmt.o parse.o printconf.o timeout.o)
+$(BUILD)/regress/fuzz/log_fuzz: $(BUILD)/parent/journal.o
 $(BUILD)/regress/fuzz/engine_fuzz: $(FUZZ_PLAY)
 $(BUILD)/regress/fuzz/%.o: CPPFLAGS += -Iparent
 

@@ -316,7 +316,7 @@ vme_ctl_read(int fd, short event, void *arg)
 	ctl.inlen -= used;
 	memmove(ctl.in, ctl.in + used, ctl.inlen);
 	if (vme_ctl_grow() == -1)
-		vme_lost("control message too long");
+		vme_broke("control message too long");
 	else
 		vme_ctl_send();
 }

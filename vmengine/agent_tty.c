@@ -161,7 +161,7 @@ vme_tty_messages(void)
 			tty.inoff = tty.inlen = 0;
 			tty.busy = 0;
 			tty.garbled = 1;
-			vme_lost("I/O message too long");
+			vme_broke("I/O message too long");
 			return;
 		}
 		if (tty.inlen - off < HYP_TTY_HEADER_SIZE + len)
@@ -379,13 +379,18 @@ vme_tty_pause(struct vme_session *s)
 static void
 vme_tty_away(int fd, short event, void *arg)
 {
+	struct audit	 a;
+
 	(void)fd;
 	(void)event;
 	(void)arg;
 	if (!tty.paused || tty.full == NULL || tty.full->conn != NULL)
 		return;
 	tty.full->lossy = 1;
-	vme_vmlog(LOGL_WARN, "io", "shim of seq number %llu is away: "
+	audit_begin(&a, AUDIT_LIMIT_REACHED);
+	audit_limit(&a, "output per shim", env->conf.out_shim);
+	audit_str(&a, "section", "io");
+	audit_log(&a, "shim of seq number %llu is away: "
 	    "dropping output beyond %u bytes",
 	    (unsigned long long)tty.full->base, env->conf.out_shim);
 	vme_tty_resume();

@@ -246,6 +246,8 @@ vme_command_answer(struct vme_conn *c, enum msg_answer answer)
 	if (c->opcode == FRM_CONNECTSHIM) {
 		if (req_token_parse(&token, c->req, c->reqlen, err) == -1)
 			fatalx("%s: %s", __func__, err);
+		vme_refused(c, "connect", answer == MSG_ANSWER_FOREIGN ?
+		    "another VM's token" : "unknown token");
 		if (answer == MSG_ANSWER_OK)
 			vme_conn_fail(c, c->opcode, "vm: unknown token %s",
 			    token);
@@ -288,10 +290,11 @@ vme_command_answer(struct vme_conn *c, enum msg_answer answer)
 			vme_conn_fail(c, c->opcode, "no more I/O tokens");
 		else if (answer == MSG_ANSWER_DENIED)
 			vme_conn_fail(c, c->opcode, POLICY_DENIED);
-		else if (answer == MSG_ANSWER_FOREIGN)
+		else if (answer == MSG_ANSWER_FOREIGN) {
+			vme_refused(c, "attach", "another VM's connection");
 			vme_conn_fail(c, c->opcode, "%s: this connection "
 			    "belongs to another VM: use a new one", req.id);
-		else
+		} else
 			vme_conn_fail(c, c->opcode, "unknown containerID: %s",
 			    req.id);
 		break;
@@ -521,6 +524,7 @@ static void
 vme_connect_shim(struct vme_conn *c, const char *p, size_t len, int fresh)
 {
 	struct vme_session	*s;
+	struct audit		 a;
 	char			*token, err[JSON_ERRMAX], t[TOKEN_SHORT];
 
 	if (req_token_parse(&token, p, len, err) == -1) {
@@ -531,20 +535,25 @@ vme_connect_shim(struct vme_conn *c, const char *p, size_t len, int fresh)
 	peer_log(LOGL_INFO, c->client, "ConnectShim(token=%s)", t);
 	if ((s = vme_session_find(token)) != NULL &&
 	    env->state != VME_LOST) {
-		if (vme_session_claim(s, c) == -1)
+		if (vme_session_claim(s, c) == -1) {
+			vme_refused(c, "connect", "token already claimed");
 			vme_conn_fail(c, FRM_CONNECTSHIM,
 			    "token already claimed: %s", token);
-		else {
+		} else {
+			vme_audit(&a, AUDIT_SHIM_CONNECTED, c);
+			audit_log(&a, "shim of uid %u connected", c->who.uid);
 			vme_conn_reply(c, FRM_CONNECTSHIM, NULL, 0);
 			if (!c->dead)
 				vme_session_deliver(s);
 		}
-	} else if (!token_valid(token))
+	} else if (!token_valid(token)) {
+		vme_refused(c, "connect", "unknown token");
 		vme_conn_fail(c, FRM_CONNECTSHIM, "unknown token: %s", token);
-	else if (fresh)
+	} else if (fresh) {
+		vme_refused(c, "connect", "unknown token");
 		vme_conn_fail(c, FRM_CONNECTSHIM, "vm: unknown token %s",
 		    token);
-	else if (vme_conn_hold(c, FRM_CONNECTSHIM, p, len) == 0)
+	} else if (vme_conn_hold(c, FRM_CONNECTSHIM, p, len) == 0)
 		vme_ask(c, MSG_ASK_TOKEN, token);
 	free(token);
 }

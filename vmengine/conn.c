@@ -29,6 +29,9 @@ static void	vme_conn_keep(struct vme_conn *, const uint8_t *, size_t);
 static void	vme_conn_ended(struct vme_conn *);
 static void	vme_conn_lookahead(struct vme_conn *);
 static void	vme_conn_free(struct vme_conn *);
+static void	vme_conn_verror(struct vme_conn *, const struct audit *,
+		    const char *, va_list)
+		    __attribute__((__format__(printf, 3, 0)));
 
 static int
 vme_conn_cmp(struct vme_conn *a, struct vme_conn *b)
@@ -39,14 +42,15 @@ vme_conn_cmp(struct vme_conn *a, struct vme_conn *b)
 RB_GENERATE(vme_conns, vme_conn, entry, vme_conn_cmp)
 
 struct vme_conn *
-vme_conn_new(uint64_t connid, uint32_t client, int fd)
+vme_conn_new(uint64_t connid, const struct audit_who *who, int fd)
 {
 	struct vme_conn	*c;
 
 	if ((c = calloc(1, sizeof(*c))) == NULL)
 		fatal("%s", __func__);
 	c->connid = connid;
-	c->client = client;
+	c->client = who->client;
+	c->who = *who;
 	c->fd = fd;
 	c->frames = vme_conn_frames;
 	LIST_INIT(&c->claims);
@@ -132,25 +136,88 @@ vme_conn_drain(struct vme_conn *c)
 	vme_conn_update(c);
 }
 
-/* The client broke the protocol or its connection did. */
+void
+vme_audit(struct audit *a, enum audit_event event, const struct vme_conn *c)
+{
+	audit_begin(a, event);
+	audit_who(a, &c->who);
+}
+
+void
+vme_refused(const struct vme_conn *c, const char *op, const char *why)
+{
+	struct audit	 a;
+
+	vme_audit(&a, AUDIT_CLIENT_REFUSED, c);
+	audit_str(&a, "op", op);
+	audit_str(&a, "reason", why);
+	audit_log(&a, "%s refused to uid %u, pid %u: %s", op, c->who.uid,
+	    c->who.pid, why);
+}
+
+/* a: the event that it is; or NULL. */
+static void
+vme_conn_verror(struct vme_conn *c, const struct audit *a, const char *fmt,
+    va_list ap)
+{
+	struct audit	 reason;
+	char		*msg;
+
+	if (vasprintf(&msg, fmt, ap) != -1) {
+		if (a == NULL)
+			peer_log(LOGL_ERROR, c->client,
+			    "error serving client: %s", msg);
+		else {
+			reason = *a;
+			audit_str(&reason, "reason", msg);
+			audit_log_at(&reason, LOGL_ERROR,
+			    "error serving client: %s", msg);
+		}
+		free(msg);
+	}
+	vme_conn_close(c);
+}
+
 void
 vme_conn_error(struct vme_conn *c, const char *fmt, ...)
 {
-	char	*msg;
 	va_list	 ap;
-	int	 n;
 
 	if (c->dead)
 		return;
 	va_start(ap, fmt);
-	n = vasprintf(&msg, fmt, ap);
+	vme_conn_verror(c, NULL, fmt, ap);
 	va_end(ap);
-	if (n != -1) {
-		peer_log(LOGL_ERROR, c->client, "error serving client: %s",
-		    msg);
-		free(msg);
-	}
-	vme_conn_close(c);
+}
+
+void
+vme_conn_violation(struct vme_conn *c, const char *fmt, ...)
+{
+	struct audit	 a;
+	va_list		 ap;
+
+	if (c->dead)
+		return;
+	vme_audit(&a, AUDIT_PROTOCOL_VIOLATION, c);
+	va_start(ap, fmt);
+	vme_conn_verror(c, &a, fmt, ap);
+	va_end(ap);
+}
+
+void
+vme_conn_limit(struct vme_conn *c, const char *limit, uint32_t max,
+    const char *fmt, ...)
+{
+	struct audit	 a;
+	va_list		 ap;
+
+	if (c->dead)
+		return;
+	vme_audit(&a, AUDIT_LIMIT_REACHED, c);
+	audit_limit(&a, limit, max);
+	va_start(ap, fmt);
+	vme_conn_verror(c, &a, fmt, ap);
+	va_end(ap);
 }
 
 void
@@ -335,7 +402,8 @@ vme_conn_keep(struct vme_conn *c, const uint8_t *p, size_t len)
 		    c->insize * 2 : need;
 		if (size > VME_IN_SMALL &&
 		    env->inbytes + size - c->insize > VME_IN_TOTAL) {
-			vme_conn_error(c, "no room for %zu bytes", size);
+			vme_conn_limit(c, "requests per vm", VME_IN_TOTAL,
+			    "no room for %zu bytes", size);
 			return;
 		}
 		env->inbytes += size - c->insize;
@@ -410,7 +478,7 @@ vme_conn_ended(struct vme_conn *c)
 	}
 	rest = c->inlen - c->inoff;
 	if (c->proto == MSG_PROTO_3 && rest > 0 && rest < FRM_HEADER_SIZE)
-		vme_conn_error(c, "frame: couldn't read the full header");
+		vme_conn_violation(c, "frame: couldn't read the full header");
 	else if (c->is_shim)
 		vme_conn_close(c);
 	else
@@ -434,7 +502,7 @@ vme_conn_frames(struct vme_conn *c, uint8_t *p, size_t len)
 	    c->replylen <= VME_REPLY_MAX && len - off >= FRM_HEADER_SIZE) {
 		if ((e = frm_decode(p + off, &h)) != FRM_OK) {
 			frm_strerror(e, &h, text, sizeof(text));
-			vme_conn_error(c, "%s", text);
+			vme_conn_violation(c, "%s", text);
 			break;
 		}
 		if (vme_conn_check(c, &h) == -1)
@@ -451,7 +519,7 @@ vme_conn_frames(struct vme_conn *c, uint8_t *p, size_t len)
 			vme_command(c, h.opcode, p + off + h.hdrlen, h.len);
 		else if (peer_log_frame(c->client, p + off + h.hdrlen, h.len,
 		    text) == -1)
-			vme_conn_error(c, "%s", text);
+			vme_conn_violation(c, "%s", text);
 		off += h.hdrlen + h.len;
 	}
 	return (off);
@@ -464,22 +532,22 @@ vme_conn_check(struct vme_conn *c, const struct frm_header *h)
 	int	 is_stdin;
 
 	if (h->type == FRM_RESPONSE || h->type == FRM_NOTIFICATION) {
-		vme_conn_error(c, "protocol: unexpected frame type (%s)",
+		vme_conn_violation(c, "protocol: unexpected frame type (%s)",
 		    frm_type_name(h->type));
 		return (-1);
 	}
 	is_stdin = h->type == FRM_STREAM && h->opcode == FRM_STDIN;
 	if (h->type == FRM_STREAM && !is_stdin && h->opcode != FRM_LOG) {
-		vme_conn_error(c, "no handler for stream %s",
+		vme_conn_violation(c, "no handler for stream %s",
 		    frm_stream_name(h->opcode));
 		return (-1);
 	}
 	if (h->len > (is_stdin ? FRM_STDIN_MAX : FRM_PAYLOAD_MAX)) {
-		vme_conn_error(c, "frame: payload too long %zu", h->len);
+		vme_conn_violation(c, "frame: payload too long %zu", h->len);
 		return (-1);
 	}
 	if (is_stdin && c->session == NULL) {
-		vme_conn_error(c,
+		vme_conn_violation(c,
 		    "stdin: client not associated with any I/O session");
 		return (-1);
 	}
@@ -547,8 +615,14 @@ vme_conn_lookahead(struct vme_conn *c)
 int
 vme_conn_hold(struct vme_conn *c, int opcode, const char *p, size_t len)
 {
+	struct audit	 a;
+
 	vme_conn_release(c);
 	if (len > VME_IN_SMALL && env->inbytes + len > VME_IN_TOTAL) {
+		vme_audit(&a, AUDIT_LIMIT_REACHED, c);
+		audit_limit(&a, "requests per vm", VME_IN_TOTAL);
+		audit_log(&a, "no room for %zu bytes of uid %u", len,
+		    c->who.uid);
 		vme_conn_fail(c, opcode, "no room for %zu bytes", len);
 		return (-1);
 	}

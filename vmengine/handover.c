@@ -158,6 +158,7 @@ vme_handover_end(struct imsgev *iev, struct ibuf *b, int *fd)
 {
 	struct vme_handover	*h;
 	struct vme_conn		*c;
+	struct audit_who	 who;
 	uint32_t		 connid;
 
 	(void)fd;
@@ -167,7 +168,12 @@ vme_handover_end(struct imsgev *iev, struct ibuf *b, int *fd)
 		return (-1);
 	TAILQ_REMOVE(&handovers, h, entry);
 	nhandovers--;
-	c = vme_conn_new(connid, h->msg.client, h->fd);
+	who.client = h->msg.client;
+	who.uid = h->msg.uid;
+	who.gid = h->msg.gid;
+	who.pid = h->msg.pid;
+	who.proto = h->msg.proto == MSG_PROTO_1 ? 1 : 3;
+	c = vme_conn_new(connid, &who, h->fd);
 	c->fresh = 1;
 	c->proto = h->msg.proto;
 	if (c->proto == MSG_PROTO_1)

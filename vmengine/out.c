@@ -109,7 +109,8 @@ vme_conn_send(struct vme_conn *c, const uint8_t *p, size_t len,
 			return;
 	}
 	if (!stream && env->replybytes + len > VME_REPLY_TOTAL) {
-		vme_conn_error(c, "no room for the replies it does not read");
+		vme_conn_limit(c, "replies per vm", VME_REPLY_TOTAL,
+		    "no room for the replies it does not read");
 		return;
 	}
 	start = stream && !s->raw ? vme_frame_start(p, len, (size_t)n) : 0;

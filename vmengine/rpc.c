@@ -37,7 +37,7 @@ vme_rpc_frames(struct vme_conn *c, uint8_t *p, size_t len)
 	while (!c->dead && !c->closing && c->wait == VME_IDLE &&
 	    c->replylen <= VME_REPLY_MAX && len - off >= RPC_HEADER_SIZE) {
 		if (rpc_header_decode(p + off, &n) == -1) {
-			vme_conn_error(c, "rpc: bad header");
+			vme_conn_violation(c, "rpc: bad header");
 			break;
 		}
 		if (len - off < RPC_HEADER_SIZE + n)
@@ -57,7 +57,7 @@ vme_rpc_request(struct vme_conn *c, const char *p, size_t len)
 	int			 fresh;
 
 	if (rpc_request_parse(&req, p, len, err) == -1) {
-		vme_conn_error(c, "%s", err);
+		vme_conn_violation(c, "%s", err);
 		return;
 	}
 	fresh = c->fresh;
@@ -124,10 +124,14 @@ vme_rpc_allocate(struct vme_conn *c, struct json_slice data)
 static void
 vme_rpc_allocated(struct vme_conn *c, int nseq)
 {
-	char	*data;
-	int	 sv[2], n;
+	struct audit	 a;
+	char		*data;
+	int		 sv[2], n;
 
 	if (env->nios >= env->ios_max) {
+		vme_audit(&a, AUDIT_LIMIT_REACHED, c);
+		audit_limit(&a, "I/O descriptors", env->ios_max);
+		audit_log(&a, "too many I/O descriptors: uid %u", c->who.uid);
 		vme_conn_fail(c, 0, "too many I/O descriptors (max %u)",
 		    env->ios_max);
 		return;
@@ -142,7 +146,9 @@ vme_rpc_allocated(struct vme_conn *c, int nseq)
 	    (unsigned long long)env->next_seq);
 	if (n == -1)
 		fatal("%s", __func__);
-	vme_rpc_io_new(c->client, sv[0], nseq);
+	vme_audit(&a, AUDIT_IO_ALLOCATED, c);
+	audit_log(&a, "I/O descriptor for uid %u", c->who.uid);
+	vme_rpc_io_new(&c->who, sv[0], nseq);
 	vme_conn_reply(c, 0, data, (size_t)n);
 	vme_conn_send_fd(c, RPC_FD_TAG, sv[1]);
 	free(data);

@@ -21,12 +21,12 @@ static int	vme_rpc_io_check(struct vme_conn *, uint64_t);
 
 /* nseq sequence numbers from env->next_seq on.  fd is ours from now on. */
 void
-vme_rpc_io_new(uint32_t client, int fd, int nseq)
+vme_rpc_io_new(const struct audit_who *who, int fd, int nseq)
 {
 	struct vme_session	*s;
 	struct vme_conn		*c;
 
-	c = vme_conn_new(++last_id, client, fd);
+	c = vme_conn_new(++last_id, who, fd);
 	c->frames = vme_rpc_io_frames;
 	c->is_io = 1;
 	env->nios++;
@@ -56,9 +56,13 @@ vme_rpc_io_ended(struct vme_conn *c)
 static int
 vme_rpc_io_check(struct vme_conn *c, uint64_t seq)
 {
+	struct audit	 a;
+
 	if (seq == c->session->base)
 		return (0);
-	peer_log(LOGL_WARN, c->client, "stdin seq %llu not matching ioBase "
+	vme_audit(&a, AUDIT_PROTOCOL_VIOLATION, c);
+	audit_str(&a, "reason", "stdin seq not matching ioBase");
+	audit_log(&a, "stdin seq %llu not matching ioBase "
 	    "%llu", (unsigned long long)seq,
 	    (unsigned long long)c->session->base);
 	vme_conn_close(c);
@@ -76,7 +80,7 @@ vme_rpc_io_frames(struct vme_conn *c, uint8_t *p, size_t len)
 	    c->wait == VME_IDLE && len - off >= HYP_TTY_HEADER_SIZE;) {
 		if (hyp_tty_decode(p + off, &seq, &n) == -1 ||
 		    n > FRM_STDIN_MAX) {
-			vme_conn_error(c, "message too long");
+			vme_conn_violation(c, "message too long");
 			return (off);
 		}
 		if (vme_rpc_io_check(c, seq) == -1)

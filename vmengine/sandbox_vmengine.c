@@ -10,6 +10,7 @@
 #include <sys/types.h>
 #include <sys/socket.h>
 
+#include <fcntl.h>
 #include <stddef.h>
 
 #include "sandbox.h"
@@ -29,6 +30,8 @@ static const struct sbx_rule vme_rules[] = {
 	    { SBX_EQ(1, SOL_SOCKET), SBX_EQ(2, SO_DOMAIN) } },
 	{ "getsockopt", SBX_ALLOW, 0, 2,
 	    { SBX_EQ(1, SOL_SOCKET), SBX_EQ(2, SO_TYPE) } },
+	/* imsgev.c: is there room for one more? */
+	{ "fcntl", SBX_ALLOW, 0, 1, { SBX_EQ(1, F_DUPFD_CLOEXEC) } },
 	{ NULL, SBX_ALLOW, 0, 0, { SBX_CMP_NONE } }
 };
 

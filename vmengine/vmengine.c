@@ -175,7 +175,12 @@ vme_frontend_ended(struct imsgev *iev, enum imsgev_end end)
 void
 vme_frontend_broke(const char *why)
 {
-	log_warnx("frontend: %s", why);
+	struct audit	 a;
+
+	audit_begin(&a, AUDIT_PROTOCOL_VIOLATION);
+	audit_str(&a, "process", "frontend");
+	audit_str(&a, "reason", why);
+	audit_log(&a, "frontend: %s", why);
 	vme_leave();
 }
 
@@ -187,6 +192,7 @@ vme_conf(struct imsgev *iev, struct ibuf *b, int *fd)
 	if (msg_vm_conf_decode(b, &env->conf) == -1)
 		return (-1);
 	log_setlevel((enum log_level)env->conf.level);
+	log_setevents(env->conf.events);
 	return (0);
 }
 
@@ -244,6 +250,7 @@ vme_commit(struct imsgev *iev, struct ibuf *b, int *fd)
 	    VME_READY, vme_frontend_ended, NULL) == -1)
 		fatal("frontend channel");
 	env->frontend.iev_queue_max = UINT32_MAX;
+	env->frontend.iev_takes_fds = 1;
 	iev->iev_state = VME_READY;
 	env->state = VME_READY;
 	vme_dialect_init();
@@ -271,19 +278,23 @@ vme_lost(const char *why)
 	struct vme_conn		*c, *next;
 	struct vme_session	*s;
 	enum vme_state		 before;
+	struct audit		 a;
 
 	if (env->state == VME_LOST || env->state == VME_SETUP)
 		return;
 	before = env->state;
 	env->state = VME_LOST;
 	env->frontend.iev_state = VME_LOST;
-	vme_vmlog(LOGL_INFO, NULL, "VM lost: %s", why);
 	if (before == VME_READY) {
+		vme_vmlog(LOGL_INFO, NULL, "VM lost: %s", why);
 		/* The registration fails, and with it this engine. */
 		imsgev_send(&env->frontend, MSG_VM_ERROR, -1,
 		    msg_text_encode(why));
 		env->unregistered = env->told_lost = 1;
 	} else {
+		audit_begin(&a, AUDIT_VM_LOST);
+		audit_str(&a, "reason", why);
+		audit_log(&a, "VM lost: %s", why);
 		vme_ctl_drain();
 		vme_tty_drain();
 		imsgev_signal(&env->frontend, MSG_VM_LOST);
@@ -305,6 +316,20 @@ vme_lost(const char *why)
 		vme_session_free(s);
 	env->null_session = NULL;
 	vme_check_done();
+}
+
+void
+vme_broke(const char *why)
+{
+	struct audit	 a;
+
+	if (env->state != VME_LOST && env->state != VME_SETUP) {
+		audit_begin(&a, AUDIT_PROTOCOL_VIOLATION);
+		audit_str(&a, "process", "guest");
+		audit_str(&a, "reason", why);
+		audit_log(&a, "the guest broke the protocol: %s", why);
+	}
+	vme_lost(why);
 }
 
 /*

@@ -19,6 +19,7 @@
 
 #include <event.h>
 
+#include "audit.h"
 #include "frame.h"
 #include "hyper.h"
 #include "imsgev.h"
@@ -81,6 +82,7 @@ struct vme_conn {
 	TAILQ_ENTRY(vme_conn)	 run_entry;
 	uint64_t		 connid;	/* frontend's: 32 bits */
 	uint32_t		 client;	/* number for the log */
+	struct audit_who	 who;		/* as the frontend says */
 	int			 proto;		/* enum msg_proto */
 	int			 is_io;		/* our end for 1.x I/O */
 	/* takes what can be handled of what was read, see vme_conn_frames() */
@@ -226,6 +228,8 @@ extern struct vme_env	*env;
 
 /* vmengine.c */
 void	 vme_lost(const char *why);
+/* The same because the guest broke the protocol. */
+void	 vme_broke(const char *why);
 void	 vme_check_done(void);
 /* The frontend broke the protocol in what passed its table: the end. */
 void	 vme_frontend_broke(const char *why);
@@ -237,7 +241,8 @@ void	 vme_watch(struct event *, const struct timeval *);
 uint64_t vme_now(void);		/* ms of a clock that does not jump */
 
 /* conn.c: connections; out.c: what goes to them */
-struct vme_conn *vme_conn_new(uint64_t connid, uint32_t client, int fd);
+struct vme_conn *vme_conn_new(uint64_t connid, const struct audit_who *,
+	    int fd);
 struct vme_conn *vme_conn_find(uint64_t connid);
 size_t	 vme_conn_frames(struct vme_conn *, uint8_t *, size_t);
 void	 vme_conn_close(struct vme_conn *);
@@ -245,8 +250,20 @@ void	 vme_conn_close(struct vme_conn *);
 void	 vme_conn_feed(struct vme_conn *, const uint8_t *, size_t);
 /* Close after what is queued went out, at most VME_CLOSE_TIME later. */
 void	 vme_conn_drain(struct vme_conn *);
+/*
+ * Close it, with a line in the log: its connection failed; the client broke
+ * a rule; it reached a limit of this name and value.
+ */
 void	 vme_conn_error(struct vme_conn *, const char *, ...)
 	    __attribute__((__format__(printf, 2, 3)));
+void	 vme_conn_violation(struct vme_conn *, const char *, ...)
+	    __attribute__((__format__(printf, 2, 3)));
+void	 vme_conn_limit(struct vme_conn *, const char *limit, uint32_t max,
+	    const char *, ...) __attribute__((__format__(printf, 4, 5)));
+/* Begin a security event about this client. */
+void	 vme_audit(struct audit *, enum audit_event, const struct vme_conn *);
+/* The event that it may not do op, because. */
+void	 vme_refused(const struct vme_conn *, const char *op, const char *why);
 /* Have the event loop look at it again. */
 void	 vme_conn_wake(struct vme_conn *);
 void	 vme_conn_update(struct vme_conn *);
@@ -295,7 +312,7 @@ void	 vme_unregister(struct vme_conn *, const char *, size_t);
 /* rpc.c, rpc_io.c: protocol 1.x */
 size_t	 vme_rpc_frames(struct vme_conn *, uint8_t *, size_t);
 size_t	 vme_rpc_io_frames(struct vme_conn *, uint8_t *, size_t);
-void	 vme_rpc_io_new(uint32_t client, int fd, int nseq);
+void	 vme_rpc_io_new(const struct audit_who *, int fd, int nseq);
 void	 vme_rpc_io_ended(struct vme_conn *);
 
 /* session.c */

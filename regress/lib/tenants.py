@@ -8,8 +8,15 @@ from ccp1 import *
 DENIED = "permission denied"
 
 
+class Peer:
+	"""pid: of the process that connected last, as the daemon sees it."""
+
+	pid = 0
+
+
 def connect_as(path, uid, gid):
 	"""A socket that a process of another user connected."""
+	Peer.pid = os.getpid()
 	if (uid, gid) == (os.geteuid(), os.getegid()):
 		s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 		s.connect(path)
@@ -29,6 +36,7 @@ def connect_as(path, uid, gid):
 		except BaseException:
 			os._exit(1)
 	theirs.close()
+	Peer.pid = pid
 	try:
 		fds = socket.recv_fds(ours, 1, 1)[1]
 		status = os.waitpid(pid, 0)[1]

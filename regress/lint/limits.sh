@@ -41,6 +41,8 @@ done <<-EOF
 	frontend/frontend.h FE_UNACKED_MAX 8 .It 8 connections passed on
 	frontend/frontend.h FE_CONTROL_MAX 16 .It 16 clients of the control
 	frontend/frontend.h FE_RPC_TOTAL 67108864 .It 64 MiB of requests of
+	frontend/frontend.h FE_RPC_UID 33554432 .It 32 MiB of them of
+	frontend/frontend.h FE_RESERVE 16777216 .It 16 MiB of memory that
 	common/peer.h PEER_TEXT_MAX 16384 .It 16 KiB for the text
 	common/frame.h FRM_UNROUTED_MAX 65536 .It 64 KiB for the payload
 	common/frame.h FRM_STDIN_MAX 65536 .It 64 KiB for the payload
@@ -78,8 +80,10 @@ done <<-EOF
 	parent/conf.h CONF_FILE_MAX 1048576 .It 1048576 bytes for a file
 	parent/conf.h CONF_WORD_MAX 1024 .It 1024 bytes for a word
 	parent/conf.h CONF_ERRORS_MAX 64 .It 64 errors
-	parent/logsink.c BUCKET_BURST 2000 .It 2000 log messages
-	parent/logsink.c BUCKET_RATE 1000 and 1000 a second
+	parent/logsource.c BUCKET_BURST 2000 .It 2000 log messages
+	parent/logsource.c BUCKET_RATE 1000 and 1000 a second
+	parent/logsource.c EVENT_BURST 400 .It 400 security events of one
+	parent/logsource.c EVENT_RATE 100 at once and 100 a second
 EOF
 )
 verdict "the limits in the manual are those in the sources" "$wrong"
@@ -99,9 +103,14 @@ if [ -x "$CCP_BUILD/cc-proxy" ]; then
 			echo "cc-proxy(8) does not say: $manual"
 	    done <<-EOF
 		vms 4096;.It 4096 virtual machines at
+		vms per uid 2048;.It 2048 of them registered
 		clients 4096;.It 4096 clients that no
-		clients per uid 2048;.It 2048 of them
+		clients per uid 2048;.It 2048 of them with
 		clients per vm 4096;.It 4096 clients of a virtual
+		served clients 65536;.It 65536 clients that an
+		served clients per uid 32768;.It 32768 of them with
+		tokens 1048576;.It 1048576 tokens
+		tokens per uid 524288;.It 524288 of them for
 		tokens per vm 16384;.It 16384 tokens
 		output per shim 256K;.It 256 KiB of output
 		output per vm 64M;.It 64 MiB of output

@@ -297,7 +297,7 @@ const struct probe_line probe_vmengine[] = {
 	CALLN(P_SIGSYS, getsockopt, "SO_TYPE, level", BAD, 6, SO_TYPE, 0, 0),
 	CALLN(P_SIGSYS, getsockopt, "high half", BAD, SOL_SOCKET | HIGH,
 	    SO_TYPE, 0, 0),
-	CALLN(P_SIGSYS, fcntl, "F_DUPFD_CLOEXEC", BAD, F_DUPFD_CLOEXEC, 0),
+	CALLN(EBADF, fcntl, "F_DUPFD_CLOEXEC", BAD, F_DUPFD_CLOEXEC, 0),
 	FN(EMFILE, too_many_descriptors),
 	FN(ENOMEM, allocate_too_much),
 	END

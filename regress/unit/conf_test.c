@@ -203,7 +203,10 @@ same(const struct conf *a, const struct conf *b)
 	    a->guest != b->guest || a->control != b->control ||
 	    a->nlisteners != b->nlisteners ||
 	    memcmp(a->timeouts, b->timeouts, sizeof(a->timeouts)) != 0 ||
-	    memcmp(a->limits, b->limits, sizeof(a->limits)) != 0)
+	    memcmp(a->limits, b->limits, sizeof(a->limits)) != 0 ||
+	    a->limit_root != b->limit_root ||
+	    a->engine_first != b->engine_first ||
+	    a->engine_last != b->engine_last)
 		return (0);
 	for (i = 0; i < a->nlisteners; i++)
 		if (a->listeners[i].proto != b->listeners[i].proto ||
@@ -559,6 +562,28 @@ test_limits(void)
 	}
 }
 
+static void
+test_engine(void)
+{
+	struct conf	 c;
+
+	begin("uids of engines", "");
+	conf_init(&c);
+	CHECK(c.engine_first == 0 && !c.limit_root);
+	CHECK(parse(&c, "limit root") == 0 && c.limit_root);
+	CHECK(parse(&c, "limit root\nno limit root") == 0 && !c.limit_root);
+	CHECK(parse(&c, "engine uid 600000 - 600001\nlimit vms 2") == 0 &&
+	    c.engine_first == 600000 && c.engine_last == 600001);
+	CHECK(bad("limit vms 3\nengine uid 600000 - 600001",
+	    "test:2:12: 2 uids for 3 VMs (limit vms)"));
+	CHECK(parse(&c, "limit vms 1\nengine uid 4294967294 - 4294967294") ==
+	    0 && c.engine_first == 4294967294);
+	CHECK(parse(&c, "engine uid 2000000 - 3048575") == 0 &&
+	    c.engine_last == 3048575);
+	CHECK(bad("engine uid 2000000 - 3048576",
+	    "test:1:22: more than 1048576 uids"));
+}
+
 /* Text, with the words of args as the command line. */
 static int
 merge(struct conf *c, struct flags *fl, const char *text, const char *args)
@@ -671,6 +696,7 @@ main(void)
 	test_sizes();
 	test_includes();
 	test_limits();
+	test_engine();
 	test_merge();
 	free(said);
 	if (chdir("/") == -1 || nftw(scratch, remove_one, 8,

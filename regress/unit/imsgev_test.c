@@ -6,6 +6,8 @@
  * peer that does not read.
  */
 
+#include <sys/resource.h>
+
 #include <event.h>
 
 #include "imsgev.h"
@@ -342,6 +344,36 @@ test_bound(void)
 	side_clear(&s);
 }
 
+static void
+test_room(void)
+{
+	const uint8_t	 zero = 0;
+	struct rlimit	 old, few;
+	struct side	 s;
+	int		 fd;
+
+	test_begin("without room for a descriptor nothing is read");
+	side_init(&s);
+	s.iev.iev_takes_fds = 1;
+	CHECK(getrlimit(RLIMIT_NOFILE, &old) == 0);
+	if ((fd = dup(s.fd)) == -1) {
+		perror("dup");
+		exit(1);
+	}
+	few = old;
+	few.rlim_cur = (rlim_t)fd;
+	close(fd);
+	fd = make_fd();
+	CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+	say(&s, MSG_SETUP_LISTEN, fd, &zero, 1);
+	CHECK(s.calls == 0 && s.ends == 0);
+	CHECK(setrlimit(RLIMIT_NOFILE, &old) == 0);
+	while (s.calls == 0 && s.ends == 0)
+		event_loop(EVLOOP_ONCE);
+	CHECK(s.calls == 1 && s.lastfd != -1 && s.ends == 0);
+	side_clear(&s);
+}
+
 int
 main(void)
 {
@@ -354,6 +386,7 @@ main(void)
 	test_end_of_file();
 	test_clear();
 	test_bound();
+	test_room();
 	event_base_free(base);
 	return (test_end());
 }

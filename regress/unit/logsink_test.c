@@ -18,6 +18,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "audit.h"
+#include "journal.h"
 #include "log.h"
 #include "logfmt.h"
 #include "logsink.h"
@@ -64,14 +66,15 @@ stderr_pipe(void)
 }
 
 static int
-send_record(struct logsink_bucket *lb, enum log_level level, const char *msg,
+send_record(struct logsink_source *ls, enum log_level level, const char *msg,
     const struct log_field *fields, const char *vm)
 {
 	uint8_t	 rec[LOG_RECORD_MAX];
 	size_t	 n;
 
 	n = log_encode(rec, sizeof(rec), level, msg, fields);
-	return (logsink_record(lb, rec, n, vm));
+	ls->ls_vm = vm;
+	return (logsink_record(ls, rec, n));
 }
 
 static void
@@ -174,7 +177,7 @@ test_gone(void)
 static void
 test_records(void)
 {
-	struct logsink_bucket	 lb;
+	struct logsink_source	 ls;
 	const struct log_field	 forged[] = {
 		{ "vm", "other" }, { "pid", "1" }, { "name", "sshd" },
 		{ "source", "qemu" }, { NULL, NULL }
@@ -182,20 +185,20 @@ test_records(void)
 	int			 rfd = stderr_pipe();
 	char			 want[128];
 
-	memset(&lb, 0, sizeof(lb));
+	memset(&ls, 0, sizeof(ls));
 	WANT(logsink_init(0) == 0);
-	WANT(send_record(&lb, LOGL_ERROR, "hi", forged, "mine") == 0);
+	WANT(send_record(&ls, LOGL_ERROR, "hi", forged, "mine") == 0);
 	take(rfd);
 	snprintf(want, sizeof(want), " level=error msg=hi name=cc-proxy "
 	    "pid=%ld source=qemu vm=mine\n", (long)getpid());
 	WANT(strncmp(text, "time=\"", 6) == 0);
 	WANT(strstr(text, want) != NULL);
-	WANT(send_record(&lb, LOGL_ERROR, "hi", forged, NULL) == 0);
+	WANT(send_record(&ls, LOGL_ERROR, "hi", forged, NULL) == 0);
 	take(rfd);
 	WANT(strstr(text, " vm=other\n") != NULL);
-	WANT(send_record(&lb, LOGL_DEBUG, "no", NULL, NULL) == 0);
+	WANT(send_record(&ls, LOGL_DEBUG, "no", NULL, NULL) == 0);
 	WANT(take(rfd) == 0);
-	WANT(logsink_record(&lb, (const uint8_t *)"\4\0\0", 3, NULL) == -1);
+	WANT(logsink_record(&ls, (const uint8_t *)"\4\0\0", 3) == -1);
 	WANT(take(rfd) == 0);
 	logsink_raw("starting in system mode");
 	take(rfd);
@@ -206,27 +209,145 @@ test_records(void)
 static void
 test_bucket(void)
 {
-	struct logsink_bucket	 lb;
+	struct logsink_source	 ls;
 	int			 i, rfd = stderr_pipe();
 	size_t			 lines = 0;
 	char			*p;
 
-	memset(&lb, 0, sizeof(lb));
+	memset(&ls, 0, sizeof(ls));
 	WANT(logsink_init(0) == 0);
-	for (i = 0; i < 100000 && lb.lb_dropped == 0; i++) {
-		send_record(&lb, LOGL_INFO, "flood", NULL, "v");
+	for (i = 0; i < 100000 && ls.ls_records.lb_dropped == 0; i++) {
+		send_record(&ls, LOGL_INFO, "flood", NULL, "v");
 		take(rfd);
 		for (p = text; (p = strchr(p, '\n')) != NULL; p++)
 			lines++;
 	}
-	WANT(lb.lb_dropped == 1);
+	WANT(ls.ls_records.lb_dropped == 1);
 	WANT(lines >= 2000);
-	logsink_bucket_end(&lb, "v");
+	logsink_end(&ls);
 	take(rfd);
 	WANT(strstr(text, "msg=\"suppressed 1 log records\" ") != NULL);
 	WANT(strstr(text, " vm=v\n") != NULL);
-	WANT(lb.lb_dropped == 0);
-	logsink_bucket_end(&lb, "v");
+	WANT(ls.ls_records.lb_dropped == 0);
+	logsink_end(&ls);
+	WANT(take(rfd) == 0);
+}
+
+/* How often what is in text. */
+static size_t
+count(const char *what)
+{
+	const char	*p;
+	size_t		 n = 0;
+
+	for (p = text; (p = strstr(p, what)) != NULL; p += strlen(what))
+		n++;
+	return (n);
+}
+
+static void
+test_claims(void)
+{
+	struct logsink_source	 ls;
+	const struct log_field	 died[] = {
+		{ "event", "process-died" }, { "uid", "0" }, { NULL, NULL }
+	};
+	const struct log_field	 attached[] = {
+		{ "event", "client-attached" }, { "by", "parent" },
+		{ "vm", "other" }, { NULL, NULL }
+	};
+	const struct log_field	 twice[] = {
+		{ "event", "vm-lost" }, { "event", "process-died" },
+		{ NULL, NULL }
+	};
+	const struct log_field	 upper[] = {
+		{ "Event", "process-died" }, { NULL, NULL }
+	};
+	int			 rfd = stderr_pipe();
+
+	memset(&ls, 0, sizeof(ls));
+	WANT(logsink_init(0) == 0);
+	log_setevents(1);
+	ls.ls_from = AUDIT_ENGINE;
+	WANT(send_record(&ls, LOGL_WARN, "m", died, "mine") == 0);
+	WANT(send_record(&ls, LOGL_WARN, "m", attached, "mine") == 0);
+	take(rfd);
+	WANT(count(" event=") == 0 && count(" by=") == 0);
+	WANT(count(" claimed_event=process-died ") == 1);
+	WANT(count(" claimed_event=client-attached ") == 1);
+	WANT(count(" vm=mine\n") == 2);
+	/* It is no event, so it depends on the level. */
+	WANT(send_record(&ls, LOGL_DEBUG, "m", died, "mine") == 0);
+	WANT(take(rfd) == 0);
+	WANT(send_record(&ls, LOGL_DEBUG, "m", twice, "mine") == 0);
+	take(rfd);
+	WANT(count(" by=engine claimed_event=process-died event=vm-lost ") ==
+	    1);
+	WANT(send_record(&ls, LOGL_WARN, "m", upper, "mine") == -1);
+	ls.ls_from = AUDIT_FRONTEND;
+	WANT(send_record(&ls, LOGL_DEBUG, "m", attached, NULL) == 0);
+	take(rfd);
+	WANT(count(" by=frontend event=client-attached ") == 1);
+	WANT(count(" vm=other\n") == 1);
+	log_setevents(0);
+	WANT(send_record(&ls, LOGL_DEBUG, "m", attached, NULL) == 0);
+	WANT(take(rfd) == 0);
+}
+
+/* A flood of every user but one, and of what is no event. */
+static void
+test_uids(void)
+{
+	static struct logsink_uids	 uids;
+	struct logsink_source		 ls;
+	char				 num[16];
+	struct log_field		 fields[] = {
+		{ "event", "client-refused" }, { "uid", num }, { NULL, NULL }
+	};
+	int				 i, u, rfd = stderr_pipe();
+
+	memset(&ls, 0, sizeof(ls));
+	ls.ls_from = AUDIT_FRONTEND;
+	ls.ls_uids = &uids;
+	WANT(logsink_init(0) == 0);
+	/* It refills while the test runs. */
+	for (i = 0; i < 100000 && ls.ls_records.lb_dropped == 0; i++) {
+		send_record(&ls, LOGL_WARN, "m", NULL, NULL);
+		take(rfd);
+	}
+	WANT(ls.ls_records.lb_dropped != 0);
+	for (u = 1; u < LOGSINK_UIDS; u++) {
+		snprintf(num, sizeof(num), "%d", u);
+		for (i = 0; i < 100000; i++) {
+			send_record(&ls, LOGL_WARN, "m", fields, NULL);
+			take(rfd);
+			if (uids.lu_uids[u - 1].events.le_bad.lb_dropped != 0)
+				break;
+		}
+		WANT(i >= 400 && i < 100000);
+	}
+	snprintf(num, sizeof(num), "4711");
+	WANT(send_record(&ls, LOGL_WARN, "m", fields, NULL) == 0);
+	take(rfd);
+	WANT(count(" uid=4711\n") == 1);
+	/* What went well has a bucket of its own. */
+	snprintf(num, sizeof(num), "1");
+	fields[0].value = "client-attached";
+	send_record(&ls, LOGL_INFO, "m", fields, NULL);
+	take(rfd);
+	WANT(count("event=client-attached ") == 1);
+	/* There is no place for one more: what is left they share. */
+	fields[0].value = "client-refused";
+	snprintf(num, sizeof(num), "4712");
+	send_record(&ls, LOGL_WARN, "m", fields, NULL);
+	take(rfd);
+	WANT(count(" uid=4712\n") == 1);
+	WANT(uids.lu_n == LOGSINK_UIDS);
+	logsink_end(&ls);
+	take(rfd);
+	WANT(count("msg=\"suppressed ") >= 1);
+	WANT(count("event=events-suppressed ") >= 1);
+	logsink_end(&ls);
 	WANT(take(rfd) == 0);
 }
 
@@ -242,14 +363,14 @@ private_dev(void)
 }
 
 static int
-syslogd(int type)
+bound(const char *path, int type)
 {
 	struct sockaddr_un	 sun;
 	int			 fd;
 
 	memset(&sun, 0, sizeof(sun));
 	sun.sun_family = AF_UNIX;
-	strlcpy(sun.sun_path, "/dev/log", sizeof(sun.sun_path));
+	strlcpy(sun.sun_path, path, sizeof(sun.sun_path));
 	unlink(sun.sun_path);
 	if ((fd = socket(AF_UNIX, type | SOCK_NONBLOCK, 0)) == -1 ||
 	    bind(fd, (const struct sockaddr *)&sun, sizeof(sun)) == -1)
@@ -257,6 +378,12 @@ syslogd(int type)
 	if (type == SOCK_STREAM && listen(fd, 8) == -1)
 		_exit(1);
 	return (fd);
+}
+
+static int
+syslogd(int type)
+{
+	return (bound("/dev/log", type));
 }
 
 static void
@@ -324,6 +451,117 @@ test_syslog_stream(void)
 	WANT(strcmp(text + strlen(text) - 14, " source=proxy\n") == 0);
 }
 
+/* stderr is the journal's; returns its end. */
+static int
+journal(int *stream)
+{
+	struct stat	 st;
+	char		 env[64];
+	int		 fd, sv[2];
+
+	private_dev();
+	if (mount("tmpfs", "/run", "tmpfs", 0, NULL) == -1)
+		_exit(SKIPPED);
+	(void)mkdir("/run/systemd", 0755);
+	(void)mkdir("/run/systemd/journal", 0755);
+	fd = bound(JOURNAL_SOCKET, SOCK_DGRAM);
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == -1 ||
+	    dup2(sv[1], STDERR_FILENO) == -1 ||
+	    fstat(STDERR_FILENO, &st) == -1)
+		_exit(1);
+	close(sv[1]);
+	fcntl(sv[0], F_SETFL, O_NONBLOCK);
+	snprintf(env, sizeof(env), "%llu:%llu",
+	    (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	setenv("JOURNAL_STREAM", env, 1);
+	*stream = sv[0];
+	return (fd);
+}
+
+static size_t
+received(int fd)
+{
+	ssize_t	 n;
+
+	n = recv(fd, text, sizeof(text) - 1, 0);
+	text[n == -1 ? 0 : n] = '\0';
+	return (n == -1 ? 0 : (size_t)n);
+}
+
+static void
+test_journal(void)
+{
+	int	 fd, i, n, stream;
+
+	fd = journal(&stream);
+	WANT(logsink_init(0) == 0);
+	log_info("one");
+	WANT(received(fd) > 0);
+	WANT(strncmp(text, "PRIORITY=6\n", 11) == 0);
+	WANT(count("\nMESSAGE=time=\"") == 1 && count("\nCCP_MSG=one\n") == 1);
+	WANT(take(stream) == 0);
+	/* Stuck: nothing is lost as long as stderr takes it. */
+	for (i = 0; i < 100; i++)
+		log_info("flood");
+	take(stream);
+	n = (int)count(" msg=flood ");
+	WANT(n > 0 && n < 100);
+	while (received(fd) > 0)
+		n++;
+	WANT(n == 100);
+	/* Gone, and back. */
+	close(fd);
+	unlink(JOURNAL_SOCKET);
+	log_info("lost");
+	take(stream);
+	WANT(strncmp(text, "time=\"", 6) == 0 && count(" msg=lost ") == 1);
+	fd = bound(JOURNAL_SOCKET, SOCK_DGRAM);
+	for (i = 0; i < 3000; i++) {
+		log_info("back");
+		if (received(fd) > 0)
+			break;
+		usleep(20000);
+	}
+	WANT(count("CCP_MSG=back") == 1);
+}
+
+/* It is not stderr that the environment tells of. */
+static void
+test_journal_other(void)
+{
+	int	 fd, stream, rfd;
+
+	fd = journal(&stream);
+	rfd = stderr_pipe();
+	WANT(logsink_init(0) == 0);
+	log_info("one");
+	WANT(take(rfd) > 0 && count(" msg=one ") == 1);
+	WANT(received(fd) == 0);
+}
+
+/* syslog that ends in the journal gets nothing that the journal has. */
+static void
+test_journal_syslog(void)
+{
+	int	 fd, log, stream;
+
+	fd = journal(&stream);
+	log = syslogd(SOCK_DGRAM);
+	WANT(logsink_init(1) == 0);
+	log_info("both");
+	WANT(received(fd) > 0 && count("CCP_MSG=both") == 1);
+	WANT(received(log) > 0 && count(" msg=both ") == 1);
+	close(log);
+	unlink("/dev/log");
+	log = bound("/run/systemd/journal/dev-log", SOCK_DGRAM);
+	WANT(symlink("/run/systemd/journal/dev-log", "/dev/log") == 0);
+	WANT(logsink_init(1) == 0);
+	log_info("once");
+	WANT(received(fd) > 0 && count("CCP_MSG=once") == 1);
+	WANT(received(log) == 0);
+	WANT(take(stream) == 0);
+}
+
 static void
 run(const char *name, void (*test)(void), int root)
 {
@@ -359,6 +597,11 @@ main(void)
 	run("stderr has lost its reader", test_gone, 0);
 	run("records of children", test_records, 0);
 	run("records of children beyond their rate", test_bucket, 0);
+	run("events that a child may not report", test_claims, 0);
+	run("a user's flood leaves another's events", test_uids, 0);
+	run("the journal: stuck, gone and back", test_journal, 1);
+	run("the journal is not where stderr leads", test_journal_other, 1);
+	run("the journal is where syslog leads", test_journal_syslog, 1);
 	run("syslog: datagrams, stuck, gone and back", test_syslog, 1);
 	run("syslog: stream", test_syslog_stream, 1);
 	return (test_end());

@@ -40,10 +40,18 @@ conf_make(int full)
 
 	m.pod = full;
 	m.level = full ? 15 : 0;
+	m.events = full;
 	m.limits.clients = full ? 2 : 1;
 	m.limits.clients_uid = full ? 3 : 1;
 	m.limits.clients_vm = full ? 4 : 1;
+	m.limits.served = full ? 5 : 1;
+	m.limits.served_uid = full ? 6 : 1;
+	m.limits.tokens = full ? 7 : 1;
+	m.limits.tokens_uid = full ? 8 : 1;
 	m.limits.tokens_vm = full ? UINT32_MAX : 1;
+	m.limits.vms = full ? 9 : 1;
+	m.limits.vms_uid = full ? 10 : 1;
+	m.limits.root = full;
 	fill(m.path, full ? MSG_PATH_MAX : 0);
 	return (msg_conf_encode(&m));
 }
@@ -134,6 +142,7 @@ vm_conf_make(int full)
 	if (full) {
 		m.vmid = UINT32_MAX;
 		m.level = 15;
+		m.events = 1;
 		m.out_shim = 7;
 		m.out_vm = UINT32_MAX;
 		m.proto = MSG_PROTO_MAX - 1;
