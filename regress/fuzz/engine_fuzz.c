@@ -63,6 +63,7 @@ static int	clock_day(struct timeval *, void *);
 #include "../../vmengine/handover.c"
 #include "../../vmengine/out.c"
 #include "../../vmengine/process.c"
+#include "../../vmengine/reload.c"
 #include "../../vmengine/rpc.c"
 #include "../../vmengine/rpc_io.c"
 #include "../../vmengine/sandbox_vmengine.c"
