@@ -215,7 +215,8 @@ int	 msg_ctl_daemon_decode(struct ibuf *, struct msg_ctl_daemon *);
 struct ibuf *msg_ctl_vm_encode(const struct msg_ctl_vm *);
 int	 msg_ctl_vm_decode(struct ibuf *, struct msg_ctl_vm *);
 
-/* A single u32: READY's layers, SETUP_BEGIN's generation, VM_GONE's vmid, ... */
+/* A single u32: READY's layers, VM_GONE's vmid, CONN_TAKEN's connid,
+   SETUP_BEGIN's generation, SETUP_ASK's request, ... */
 struct ibuf *msg_u32_encode(uint32_t);
 int	 msg_u32_decode(struct ibuf *, uint32_t *);
 /* Two of them: VM_OPENED's vmid and pid, ASK_MINT's connid and number. */
