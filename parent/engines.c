@@ -61,7 +61,7 @@ struct engine {
 	int			 ctl, io, console;
 	int			 peer;		/* the frontend's end */
 	int			 guest;		/* what it was told */
-	unsigned int		 owed;		/* answers to BEGINs, in order */
+	unsigned int		 owed;		/* answers to BEGINs */
 	int			 lost;
 };
 
