@@ -214,6 +214,7 @@ static void
 reload_switch(void)
 {
 	struct ksm_times	 times;
+	struct audit		 a;
 	char			 line[MSG_TEXT_MAX + 1], what[900];
 
 	imsgev_send(&penv->frontend.iev, MSG_SETUP_SWITCH, -1,
@@ -232,7 +233,9 @@ reload_switch(void)
 	ksm_set_times(&times);
 	snprintf(line, sizeof(line), "configuration reloaded: %s",
 	    what[0] == '\0' ? "nothing changed" : what);
-	log_info("%s", line);
+	audit_begin(&a, AUDIT_CONFIG_LOADED);
+	audit_str(&a, "path", penv->flags.fl_conf);
+	audit_log(&a, "%s", line);
 	reload_tell(line);
 	reload.failure[0] = '\0';
 	reload_end(0);
@@ -299,8 +302,9 @@ reload_error(const char *line)
 static void
 reload_fail(const char *fmt, ...)
 {
-	va_list	 ap;
-	char	 line[256], why[128];
+	va_list		 ap;
+	struct audit	 a;
+	char		 line[256], why[128];
 
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
@@ -309,7 +313,10 @@ reload_fail(const char *fmt, ...)
 		strlcpy(reload.failure, why, sizeof(reload.failure));
 	snprintf(line, sizeof(line), "reload failed: %s: the old "
 	    "configuration stays", why);
-	log_entry(LOGL_ERROR, NULL, "%s", line);
+	audit_begin(&a, AUDIT_CONFIG_REFUSED);
+	audit_str(&a, "path", penv->flags.fl_conf);
+	audit_str(&a, "reason", why);
+	audit_log(&a, "%s", line);
 	reload_tell(line);
 }
 
