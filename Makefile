@@ -71,16 +71,18 @@ endif
 LIBS	:= -levent_core -ljansson -lseccomp -lbsd
 
 # One list per folder; the file with main() comes first.
-parent_SRCS	:= parent.c child.c conf.c conflex.c flags.c guestdir.c ids.c \
-		   listen.c parse.c printconf.c registrant.c timeout.c vmopen.c \
-		   engines.c ksm.c logsink.c logsource.c logfmt.c \
-		   namespace.c notify.c journal.c sandbox_parent.c
+parent_SRCS	:= parent.c child.c conf.c confdiff.c conflex.c flags.c \
+		   guestdir.c ids.c listen.c parse.c printconf.c registrant.c \
+		   reload.c timeout.c vmopen.c engines.c ksm.c logsink.c \
+		   logsource.c logfmt.c namespace.c notify.c journal.c \
+		   sandbox_parent.c
 frontend_SRCS	:= frontend.c accept.c handshake.c fe_request.c fe_rpc.c route.c \
-		   fe_policy.c handover.c control.c shares.c sandbox_frontend.c
+		   fe_policy.c fe_reload.c handover.c control.c shares.c \
+		   sandbox_frontend.c
 vmengine_SRCS	:= vmengine.c conn.c out.c command.c session.c agent_ctl.c \
 		   agent_tty.c console.c dialect.c handover.c process.c \
-		   rpc.c rpc_io.c signal.c stdin.c sandbox_vmengine.c
-ctl_SRCS	:= cc-proxyctl.c run.c session.c show.c term.c
+		   reload.c rpc.c rpc_io.c signal.c stdin.c sandbox_vmengine.c
+ctl_SRCS	:= cc-proxyctl.c reload.c run.c session.c show.c term.c
 guest_SRCS	:= ccp-guest.c accept.c channel.c command.c container.c cred.c ctl.c \
 		   file.c job.c json.c mounts.c net.c pod.c process.c \
 		   profile.c ps.c rootfs.c spawn.c tty.c vm.c

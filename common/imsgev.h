@@ -51,7 +51,7 @@ struct imsgev {
 	void		(*iev_ended)(struct imsgev *, enum imsgev_end);
 	void		*iev_arg;	/* the owner's */
 	int		*iev_gone;	/* set to 1 when cleared in a handler */
-	uint32_t	 iev_state;	/* one bit */
+	uint32_t	 iev_state;	/* a bit, or several */
 	uint32_t	 iev_queue_max;	/* IMSGEV_QUEUE_MAX; the owner's */
 	int		 iev_fd;	/* -1: closed */
 	int		 iev_takes_fds;	/* descriptors come; the owner's */

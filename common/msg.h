@@ -215,23 +215,26 @@ int	 msg_ctl_daemon_decode(struct ibuf *, struct msg_ctl_daemon *);
 struct ibuf *msg_ctl_vm_encode(const struct msg_ctl_vm *);
 int	 msg_ctl_vm_decode(struct ibuf *, struct msg_ctl_vm *);
 
-/* A single u32: READY's layers, VM_GONE's vmid, CONN_TAKEN's connid, ... */
+/* A single u32: READY's layers, VM_GONE's vmid, CONN_TAKEN's connid,
+   SETUP_BEGIN's generation, SETUP_ASK's request, ... */
 struct ibuf *msg_u32_encode(uint32_t);
 int	 msg_u32_decode(struct ibuf *, uint32_t *);
 /* Two of them: VM_OPENED's vmid and pid, ASK_MINT's connid and number. */
 struct ibuf *msg_u32u32_encode(uint32_t, uint32_t);
 int	 msg_u32u32_decode(struct ibuf *, uint32_t *, uint32_t *);
 /* A u32 and a byte below limit: ASK_ANSWER, SETUP_POLICY (the number of
-   rules that came before it, attach_owner). */
+   rules that came before it, attach_owner), SETUP_ACK (the generation, 0 if
+   there was no memory), SETUP_DONE (the request, 1 if it failed). */
 struct ibuf *msg_u32u8_encode(uint32_t, int);
 int	 msg_u32u8_decode(struct ibuf *, uint32_t *, int *, int limit);
-/* A u32 and a string of at most size - 1 bytes: ASK_ID, ASK_UNREGISTER. */
+/* A u32 and a string of at most size - 1 bytes: ASK_ID, ASK_UNREGISTER,
+   SETUP_TELL. */
 struct ibuf *msg_u32str_encode(uint32_t, const char *);
 int	 msg_u32str_decode(struct ibuf *, uint32_t *, char *, size_t size);
-/* One string: VM_ERROR. Longer text is cut to MSG_TEXT_MAX. */
+/* One string: VM_ERROR, CTL_TEXT. Longer text is cut to MSG_TEXT_MAX. */
 struct ibuf *msg_text_encode(const char *);
 int	 msg_text_decode(struct ibuf *, char *, size_t size);
-/* One byte below limit: SETUP_LISTEN. */
+/* One byte below limit: SETUP_LISTEN, CTL_RESULT (1 if it failed). */
 struct ibuf *msg_u8_encode(int);
 int	 msg_u8_decode(struct ibuf *, int *, int limit);
 /* A u32 and n tokens (n <= MSG_TOKENS_MAX): CONN_TOKENS, ASK_TOKEN. */

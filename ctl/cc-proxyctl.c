@@ -40,6 +40,7 @@ static const struct {
 	int		(*run)(const struct ctl_conf *, int, char **);
 } commands[] = {
 	{ "status",	ctl_status },
+	{ "reload",	ctl_reload },
 	{ "register",	ctl_register },
 	{ "unregister",	ctl_unregister },
 	{ "hyper",	ctl_hyper },
@@ -48,6 +49,7 @@ static const struct {
 
 static const char usage[] =
 "usage: cc-proxyctl [-s socket] [--json] status\n"
+"       cc-proxyctl [-s socket] reload\n"
 "       cc-proxyctl [-s socket] register id ctlsocket iosocket [console]\n"
 "       cc-proxyctl [-s socket] unregister id\n"
 "       cc-proxyctl [-s socket] hyper vm name [json | -]\n"

@@ -41,12 +41,15 @@ char	*ctl_visible(const char *, size_t);
 
 /* A connected handle, the caller's; or the end of the program. */
 struct ccp *ctl_open(const struct ctl_conf *);
+/* The same for the control socket: a descriptor.  show.c */
+int	 ctl_control(const struct ctl_conf *, const char *command);
 
 /*
  * The subcommands.  argv[0] is the subcommand's name; they return the
  * program's exit status.
  */
 int	 ctl_status(const struct ctl_conf *, int, char **);	/* show.c */
+int	 ctl_reload(const struct ctl_conf *, int, char **);	/* reload.c */
 int	 ctl_run(const struct ctl_conf *, int, char **);	/* run.c */
 
 /* session.c */

@@ -35,7 +35,6 @@ struct status {
 	int			 end;
 };
 
-static int	 connect_control(const char *);
 static void	 ask(int, struct status *);
 static int	 take(struct status *, struct imsg *);
 static int	 by_id(const void *, const void *);
@@ -43,10 +42,11 @@ static void	 print_text(const struct status *);
 static void	 print_json(const struct status *);
 static void	 time_text(uint64_t, char *, size_t);
 
-static int
-connect_control(const char *address)
+int
+ctl_control(const struct ctl_conf *conf, const char *command)
 {
 	struct sockaddr_un	 sun;
+	const char		*address = conf->socket;
 	int			 fd;
 
 	if (strncmp(address, "unix://", 7) == 0)
@@ -55,7 +55,7 @@ connect_control(const char *address)
 	sun.sun_family = AF_UNIX;
 	if ((size_t)snprintf(sun.sun_path, sizeof(sun.sun_path), "%s%s",
 	    address, CONTROL_SUFFIX) >= sizeof(sun.sun_path))
-		ctl_errx("status: socket path too long");
+		ctl_errx("%s: socket path too long", command);
 	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1)
 		ctl_errx("socket: %s", strerror(errno));
 	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
@@ -244,12 +244,11 @@ ctl_status(const struct ctl_conf *conf, int argc, char **argv)
 	struct status	*st;
 	int		 fd;
 
-	(void)argv;
 	if (argc != 1)
 		ctl_usage();
 	if ((st = calloc(1, sizeof(*st))) == NULL)
 		ctl_errx("%s", strerror(errno));
-	fd = connect_control(conf->socket);
+	fd = ctl_control(conf, argv[0]);
 	ask(fd, st);
 	close(fd);
 	if (st->nvms > 0)

@@ -11,21 +11,35 @@
 
 #include "frontend.h"
 
+enum fe_control_state {
+	FE_CONTROL_IDLE = 0x01,
+	FE_CONTROL_RELOADS = 0x02	/* and waits to hear how it ends */
+};
+
 struct fe_control {
 	struct imsgev	 iev;
 	struct audit_who who;
 };
 
 static int	fe_control_status(struct imsgev *, struct ibuf *, int *);
+static int	fe_control_reload(struct imsgev *, struct ibuf *, int *);
 static void	fe_control_ended(struct imsgev *, enum imsgev_end);
 
 /* Who sends: cc-proxyctl, or anybody who may open the socket. */
 static const struct imsgev_handler fe_control_table[] = {
-	{ MSG_CTL_STATUS,	1,	fe_control_status },
+	{ MSG_CTL_STATUS,	FE_CONTROL_IDLE,	fe_control_status },
+	{ MSG_CTL_RELOAD,	FE_CONTROL_IDLE,	fe_control_reload },
 	{ 0, 0, NULL }
 };
 
 static unsigned int	 ncontrols;
+
+/* The parent takes one request at a time. */
+static struct {
+	int			 asked;
+	uint32_t		 number;
+	struct fe_control	*ctl;		/* NULL: it has gone */
+} reload;
 
 void
 fe_control_accept(int fd, const struct audit_who *who)
@@ -45,8 +59,8 @@ fe_control_accept(int fd, const struct audit_who *who)
 		close(fd);
 		return;
 	}
-	if (imsgev_init(&ctl->iev, fd, fe_control_table, 1, fe_control_ended,
-	    ctl) == -1) {
+	if (imsgev_init(&ctl->iev, fd, fe_control_table, FE_CONTROL_IDLE,
+	    fe_control_ended, ctl) == -1) {
 		close(fd);
 		free(ctl);
 		return;
@@ -72,7 +86,66 @@ fe_control_ended(struct imsgev *iev, enum imsgev_end end)
 		    iev->iev_why);
 	}
 	ncontrols--;
+	if (reload.ctl == ctl)
+		reload.ctl = NULL;
 	free(ctl);
+}
+
+static int
+fe_control_reload(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	(void)b;
+	(void)fd;
+	if (reload.asked) {
+		imsgev_send(iev, MSG_CTL_TEXT, -1,
+		    msg_text_encode("a reload is under way"));
+		imsgev_send(iev, MSG_CTL_RESULT, -1, msg_u8_encode(1));
+		return (0);
+	}
+	iev->iev_state = FE_CONTROL_RELOADS;
+	reload.asked = 1;
+	reload.ctl = iev->iev_arg;
+	imsgev_send(&fenv->parent, MSG_SETUP_ASK, -1,
+	    msg_u32_encode(++reload.number));
+	return (0);
+}
+
+int
+fe_control_tell(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	char		 text[MSG_TEXT_MAX + 1];
+	uint32_t	 number;
+
+	(void)iev;
+	(void)fd;
+	if (msg_u32str_decode(b, &number, text, sizeof(text)) == -1 ||
+	    !reload.asked || number != reload.number)
+		return (-1);
+	if (reload.ctl != NULL)
+		imsgev_send(&reload.ctl->iev, MSG_CTL_TEXT, -1,
+		    msg_text_encode(text));
+	return (0);
+}
+
+int
+fe_control_done(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	uint32_t	 number;
+	int		 failed;
+
+	(void)iev;
+	(void)fd;
+	if (msg_u32u8_decode(b, &number, &failed, 2) == -1 ||
+	    !reload.asked || number != reload.number)
+		return (-1);
+	if (reload.ctl != NULL) {
+		imsgev_send(&reload.ctl->iev, MSG_CTL_RESULT, -1,
+		    msg_u8_encode(failed));
+		reload.ctl->iev.iev_state = FE_CONTROL_IDLE;
+	}
+	reload.asked = 0;
+	reload.ctl = NULL;
+	return (0);
 }
 
 static int

@@ -6,6 +6,7 @@
  * decided by the parent once more, which trusts nothing that comes from here.
  */
 
+#include <errno.h>
 #include <string.h>
 
 #include "frontend.h"
@@ -14,34 +15,44 @@
 int
 fe_rule(struct imsgev *iev, struct ibuf *b, int *fd)
 {
+	struct fe_next		*n = &fenv->next;
 	struct policy_rule	 rule;
 
-	(void)iev;
 	(void)fd;
-	if (msg_rule_decode(b, &rule) == -1 ||
-	    policy_add(&fenv->next_policy, &rule) == -1)
+	if (msg_rule_decode(b, &rule) == -1)
 		return (-1);
+	if (n->nomem || policy_add(&n->policy, &rule) == 0)
+		return (0);
+	if (errno != ENOMEM || iev->iev_state == FE_SETUP)
+		return (-1);
+	n->nomem = 1;
 	return (0);
 }
 
-/* That were all: they count from now on. */
+/* That were all. */
 int
 fe_policy(struct imsgev *iev, struct ibuf *b, int *fd)
 {
+	struct fe_next	*n = &fenv->next;
 	uint32_t	 nrules;
-	int		 attach_owner;
 
-	(void)iev;
 	(void)fd;
-	if (msg_u32u8_decode(b, &nrules, &attach_owner, 2) == -1 ||
-	    nrules != fenv->next_policy.nrules)
+	if (msg_u32u8_decode(b, &nrules, &n->policy.attach_owner, 2) == -1 ||
+	    (!n->nomem && nrules != n->policy.nrules))
 		return (-1);
-	policy_clear(&fenv->policy);
-	fenv->policy = fenv->next_policy;
-	fenv->policy.attach_owner = attach_owner;
-	memset(&fenv->next_policy, 0, sizeof(fenv->next_policy));
-	fenv->has_policy = 1;
+	n->has_policy = 1;
+	if (iev->iev_state == FE_SETUP)
+		fe_use_policy(&n->policy);
 	return (0);
+}
+
+void
+fe_use_policy(struct policy *p)
+{
+	policy_clear(&fenv->policy);
+	fenv->policy = *p;
+	memset(p, 0, sizeof(*p));
+	fenv->has_policy = 1;
 }
 
 int

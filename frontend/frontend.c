@@ -18,10 +18,7 @@
 #include "sandbox_frontend.h"
 #include "spawn.h"
 
-enum fe_setup {
-	FE_SETUP = 0x01,
-	FE_RUNNING = 0x02
-};
+#define FE_SERVING	(FE_RUNNING | FE_LOADING | FE_LOADED)
 
 static void	fe_parent_ended(struct imsgev *, enum imsgev_end);
 static unsigned int fe_limit(uint32_t);
@@ -31,14 +28,20 @@ static int	fe_start(struct imsgev *, struct ibuf *, int *);
 
 /* Who sends: the parent. */
 static const struct imsgev_handler fe_parent_table[] = {
-	{ MSG_SETUP_CONF,	FE_SETUP,	fe_conf },
-	{ MSG_SETUP_RULE,	FE_SETUP,	fe_rule },
-	{ MSG_SETUP_POLICY,	FE_SETUP,	fe_policy },
+	{ MSG_SETUP_CONF,	FE_SETUP | FE_LOADING,	fe_conf },
+	{ MSG_SETUP_RULE,	FE_SETUP | FE_LOADING,	fe_rule },
+	{ MSG_SETUP_POLICY,	FE_SETUP | FE_LOADING,	fe_policy },
 	{ MSG_SETUP_LISTEN,	FE_SETUP,	fe_listen },
 	{ MSG_SETUP_START,	FE_SETUP,	fe_start },
-	{ MSG_VM_OPENED,	FE_RUNNING,	fe_vm_opened },
-	{ MSG_VM_FAILED,	FE_RUNNING,	fe_vm_failed },
-	{ MSG_VM_GONE,		FE_RUNNING,	fe_vm_gone },
+	{ MSG_SETUP_BEGIN,	FE_RUNNING,	fe_begin },
+	{ MSG_SETUP_COMMIT,	FE_LOADING,	fe_commit },
+	{ MSG_SETUP_SWITCH,	FE_LOADED,	fe_switch },
+	{ MSG_SETUP_ABORT,	FE_LOADED,	fe_abort },
+	{ MSG_SETUP_TELL,	FE_SERVING,	fe_control_tell },
+	{ MSG_SETUP_DONE,	FE_SERVING,	fe_control_done },
+	{ MSG_VM_OPENED,	FE_SERVING,	fe_vm_opened },
+	{ MSG_VM_FAILED,	FE_SERVING,	fe_vm_failed },
+	{ MSG_VM_GONE,		FE_SERVING,	fe_vm_gone },
 	{ 0, 0, NULL }
 };
 
@@ -101,18 +104,28 @@ fe_limit(uint32_t limit)
 	    limit);
 }
 
-static int
-fe_conf(struct imsgev *iev, struct ibuf *b, int *fd)
+void
+fe_use_conf(const struct msg_conf *conf)
 {
-	(void)iev;
-	(void)fd;
-	if (msg_conf_decode(b, &fenv->conf) == -1)
-		return (-1);
+	fenv->conf = *conf;
 	fenv->unrouted_max = fe_limit(fenv->conf.limits.clients);
 	/* An engine that cannot receive a descriptor loses its VM. */
 	fenv->clients_max = fe_limit(fenv->conf.limits.clients_vm);
 	log_setlevel((enum log_level)fenv->conf.level);
 	log_setevents(fenv->conf.events);
+}
+
+static int
+fe_conf(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	struct fe_next	*n = &fenv->next;
+
+	(void)fd;
+	if (msg_conf_decode(b, &n->conf) == -1)
+		return (-1);
+	n->has_conf = 1;
+	if (iev->iev_state == FE_SETUP)
+		fe_use_conf(&n->conf);
 	return (0);
 }
 

@@ -112,11 +112,27 @@ struct fe_vm {
 RB_HEAD(fe_ids, fe_vm);
 RB_HEAD(fe_vmids, fe_vm);
 
+enum fe_setup {			/* of the parent's channel */
+	FE_SETUP = 0x01,
+	FE_RUNNING = 0x02,
+	FE_LOADING = 0x04,	/* another configuration comes */
+	FE_LOADED = 0x08	/* it is there: to be used, or not */
+};
+
+/* What the parent sends until it says that it is all. */
+struct fe_next {
+	uint32_t		 generation;
+	struct msg_conf		 conf;
+	struct policy		 policy;
+	int			 has_conf, has_policy;
+	int			 nomem;
+};
+
 struct fe_env {
 	struct imsgev		 parent;
 	struct msg_conf		 conf;
 	struct policy		 policy;
-	struct policy		 next_policy;	/* until it is complete */
+	struct fe_next		 next;
 	int			 has_policy;
 	uint64_t		 nofile;
 	unsigned int		 nlisteners;	/* for clients, open */
@@ -137,6 +153,9 @@ struct fe_env {
 };
 
 extern struct fe_env	*fenv;
+
+/* frontend.c */
+void	 fe_use_conf(const struct msg_conf *);
 
 /* accept.c */
 /* Takes fd for the enum msg_listener; -1 if there are too many. */
@@ -187,6 +206,14 @@ int	 fe_allowed(const struct fe_conn *, unsigned int op,
 /* The same with a security event if it may not. */
 int	 fe_may(const struct fe_conn *, unsigned int op, const char *id,
 	    const struct fe_vm *);
+
+void	 fe_use_policy(struct policy *);	/* takes the rules */
+
+/* fe_reload.c: another configuration */
+int	 fe_begin(struct imsgev *, struct ibuf *, int *);
+int	 fe_commit(struct imsgev *, struct ibuf *, int *);
+int	 fe_switch(struct imsgev *, struct ibuf *, int *);
+int	 fe_abort(struct imsgev *, struct ibuf *, int *);
 
 /* shares.c: what one user may have of what there is */
 /* One more that refers to it; NULL if there is no memory. */
@@ -258,5 +285,8 @@ void	 fe_unregistered(const struct fe_conn *, struct fe_vm *);
 
 /* control.c */
 void	 fe_control_accept(int fd, const struct audit_who *);
+/* What the parent says of the reload that a client asked for. */
+int	 fe_control_tell(struct imsgev *, struct ibuf *, int *);
+int	 fe_control_done(struct imsgev *, struct ibuf *, int *);
 
 #endif /* CCP_FRONTEND_H */

@@ -149,6 +149,7 @@ child_ended(struct imsgev *iev, enum imsgev_end end)
 		    iev->iev_why);
 		child_kill(ch);
 	}
+	reload_check();
 }
 
 static void
@@ -214,4 +215,5 @@ child_exit(int fd, short event, void *arg)
 	if (ch->iev.iev_fd != -1)
 		imsgev_clear(&ch->iev);
 	ch->exited(ch, si.si_code, si.si_status);
+	reload_check();
 }

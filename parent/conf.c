@@ -74,6 +74,15 @@ conf_free(struct conf *c)
 	policy_clear(&c->policy);
 }
 
+void
+conf_move(struct conf *to, struct conf *from)
+{
+	*to = *from;
+	TAILQ_INIT(&to->vmdirs);
+	TAILQ_CONCAT(&to->vmdirs, &from->vmdirs, entry);
+	conf_init(from);
+}
+
 int
 conf_load(struct conf *c, const char *path, int may_miss,
     void (*report)(const char *))

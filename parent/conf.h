@@ -110,6 +110,9 @@ void	 conf_init(struct conf *);
 /* Frees what it holds; conf_init() makes it usable again. */
 void	 conf_free(struct conf *);
 
+/* What the second holds goes to the first, which conf_free() has seen. */
+void	 conf_move(struct conf *, struct conf *);
+
 /*
  * Read the file into a conf that conf_init() made.  Each error is reported
  * as "file:line:column: what".  0; or -1 and the conf is good for conf_free()
@@ -153,6 +156,16 @@ extern const struct conf_limit	 conf_limits[CONF_LIMITS];
 /* What kind of agent the VM with this control socket is to have. */
 int	 conf_guest(const struct conf *, const struct flags *,
 	    const char *ctl);
+
+/*
+ * confdiff.c: report what differs and only a start of the daemon can change,
+ * a line for each; returns how many.  In pod mode KSM is left alone.
+ */
+int	 conf_fixed(const struct conf *now, const struct conf *next, int pod,
+	    void (*report)(const char *));
+/* What else differs, as a list of names; "" if nothing does. */
+void	 conf_changes(const struct conf *now, const struct conf *next,
+	    char *, size_t);
 
 /* printconf.c: as a file that parses to the same again */
 void	 conf_print(FILE *, const struct conf *);

@@ -13,12 +13,12 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "ksm.h"
 #include "parent.h"
 #include "sandbox.h"
 
@@ -33,7 +33,8 @@ enum engine_state {
 	ENGINE_UP = 0x08,
 	/* Its channel only: what it has said, it says once. */
 	ENGINE_SERVING = 0x10,
-	ENGINE_LOST = 0x20
+	ENGINE_LOST = 0x20,
+	ENGINE_OWED = 0x40	/* as well: a SETUP_ACK */
 };
 
 /* What waits of one user. */
@@ -60,6 +61,8 @@ struct engine {
 	int			 retries;	/* not to be reached yet */
 	int			 ctl, io, console;
 	int			 peer;		/* the frontend's end */
+	int			 guest;		/* what it was told */
+	unsigned int		 owed;		/* answers to BEGINs */
 	int			 lost;
 };
 
@@ -68,6 +71,7 @@ static TAILQ_HEAD(, engine) engines = TAILQ_HEAD_INITIALIZER(engines);
 static TAILQ_HEAD(, queue) queues = TAILQ_HEAD_INITIALIZER(queues);
 static struct event	 rate_timer;
 static unsigned int	 nengines, nstarting, rate_used;
+static uint32_t		 generation;	/* of the last BEGIN, to all */
 
 static uint64_t	engine_now(void);
 static struct engine *engine_find(uint32_t);
@@ -77,7 +81,6 @@ static int	engine_refused(const struct msg_vm_open *,
 		    const struct ucred *);
 static int	engine_queue(struct engine *);
 static struct engine *engine_dequeue(void);
-static void	engine_next(void);
 static void	engine_rate(int, short, void *);
 static void	engine_connect(int, short, void *);
 static int	engine_connect_one(struct engine *, const char *, int *);
@@ -85,7 +88,11 @@ static void	engine_unreached(const struct engine *, const char *, int);
 static void	engine_no(const struct ucred *, const char *, int);
 static void	engine_refuse(uint32_t, enum msg_step, int);
 static void	engine_start(struct engine *);
+static void	engine_conf(const struct engine *, const struct conf *,
+		    struct msg_vm_conf *);
 static void	engine_config(struct engine *, int);
+static int	engine_counts(const struct engine *);
+static void	engine_state(struct imsgev *, enum engine_state);
 static void	engine_timeout(int, short, void *);
 static void	engine_failed(struct engine *, enum msg_step, int);
 static void	engine_exited(struct child *, int, int);
@@ -95,12 +102,14 @@ static void	engine_settled(struct engine *);
 static int	engine_ready(struct imsgev *, struct ibuf *, int *);
 static int	engine_up(struct imsgev *, struct ibuf *, int *);
 static int	engine_lost(struct imsgev *, struct ibuf *, int *);
+static int	engine_ack(struct imsgev *, struct ibuf *, int *);
 
 /* Who sends: an engine. */
 static const struct imsgev_handler engine_table[] = {
 	{ MSG_SETUP_READY,	ENGINE_STARTING,	engine_ready },
 	{ MSG_VM_UP,		ENGINE_UP,		engine_up },
 	{ MSG_VM_LOST,		ENGINE_SERVING,		engine_lost },
+	{ MSG_SETUP_ACK,	ENGINE_OWED,		engine_ack },
 	{ 0, 0, NULL }
 };
 
@@ -163,7 +172,7 @@ engines_open(const struct msg_vm_open *open, int fd)
 	nengines++;
 	if (engine_queue(e) == -1)
 		engine_failed(e, MSG_STEP_ENGINE, ENOMEM);
-	engine_next();
+	engines_next();
 	return (0);
 }
 
@@ -262,15 +271,18 @@ engine_dequeue(void)
 	return (e);
 }
 
-/* Start who waits, as far as number and rate allow. */
-static void
-engine_next(void)
+/*
+ * Start who waits, as far as number and rate allow.  None is started in the
+ * middle of a reload: it would miss the rest.
+ */
+void
+engines_next(void)
 {
 	struct timeval	 second = { 1, 0 };
 	struct engine	*e;
 
-	while (!penv->stopping && nstarting < PARENT_STARTS_MAX &&
-	    rate_used < PARENT_STARTS_RATE &&
+	while (!penv->stopping && !reload_running() &&
+	    nstarting < PARENT_STARTS_MAX && rate_used < PARENT_STARTS_RATE &&
 	    (e = engine_dequeue()) != NULL) {
 		if (rate_used++ == 0)
 			evtimer_add(&rate_timer, &second);
@@ -295,7 +307,7 @@ engine_rate(int fd, short event, void *arg)
 	(void)event;
 	(void)arg;
 	rate_used = 0;
-	engine_next();
+	engines_next();
 }
 
 /*
@@ -315,6 +327,10 @@ engine_connect(int fd, short event, void *arg)
 	(void)event;
 	if (penv->stopping)
 		return;
+	if (reload_running()) {
+		evtimer_add(&e->timer, &retry);
+		return;
+	}
 	if (penv->level == LOGL_DEBUG && penv->console &&
 	    e->open.console[0] != '\0' && e->console == -1) {
 		/* Only watched: no reason to fail. */
@@ -337,7 +353,7 @@ engine_connect(int fd, short event, void *arg)
 			}
 			if (engine_queue(e) == -1)
 				engine_failed(e, MSG_STEP_ENGINE, ENOMEM);
-			engine_next();
+			engines_next();
 			return;
 		}
 	}
@@ -365,6 +381,12 @@ engine_connect(int fd, short event, void *arg)
 			    e->open.ctl : e->open.io, error);
 		engine_failed(e, step, error);
 	}
+}
+
+static void
+engine_state(struct imsgev *iev, enum engine_state state)
+{
+	iev->iev_state = (iev->iev_state & ENGINE_OWED) | (uint32_t)state;
 }
 
 static int
@@ -442,34 +464,44 @@ engine_start(struct engine *e)
 	engine_config(e, sv[0]);
 }
 
+/* What kind of agent it is does not change while it runs. */
+static void
+engine_conf(const struct engine *e, const struct conf *c,
+    struct msg_vm_conf *conf)
+{
+	const uint32_t	*t = c->timeouts;
+
+	memset(conf, 0, sizeof(*conf));
+	conf->vmid = e->open.vmid;
+	conf->level = c->level;
+	conf->events = c->log_events;
+	conf->proto = e->open.proto;
+	conf->guest = e->guest;
+	conf->timeouts.shim = t[FLT_SHIM];
+	conf->timeouts.process = t[FLT_PROCESS];
+	conf->timeouts.stdin_ = t[FLT_STDIN];
+	conf->timeouts.ready = t[FLT_READY];
+	conf->timeouts.agent = t[FLT_AGENT];
+	conf->timeouts.destroy = t[FLT_DESTROY];
+	conf->out_shim = c->limits[CONF_OUT_SHIM];
+	conf->out_vm = c->limits[CONF_OUT_VM];
+	strlcpy(conf->id, e->open.id, sizeof(conf->id));
+	strlcpy(conf->ctl, e->open.ctl, sizeof(conf->ctl));
+	strlcpy(conf->path, penv->path, sizeof(conf->path));
+}
+
 /*
- * Everything the engine will ever get from us; it reads it sandboxed.  peer
- * is its end of the channel to the frontend.
+ * What the engine works with; it reads it sandboxed.  peer is its end of the
+ * channel to the frontend.
  */
 static void
 engine_config(struct engine *e, int peer)
 {
 	struct msg_vm_conf	 conf;
 	struct imsgev		*iev = &e->child.iev;
-	const uint32_t		*t = penv->conf.timeouts;
 
-	memset(&conf, 0, sizeof(conf));
-	conf.vmid = e->open.vmid;
-	conf.level = penv->level;
-	conf.events = penv->conf.log_events;
-	conf.proto = e->open.proto;
-	conf.guest = conf_guest(&penv->conf, &penv->flags, e->open.ctl);
-	conf.timeouts.shim = t[FLT_SHIM];
-	conf.timeouts.process = t[FLT_PROCESS];
-	conf.timeouts.stdin_ = t[FLT_STDIN];
-	conf.timeouts.ready = t[FLT_READY];
-	conf.timeouts.agent = t[FLT_AGENT];
-	conf.timeouts.destroy = t[FLT_DESTROY];
-	conf.out_shim = penv->conf.limits[CONF_OUT_SHIM];
-	conf.out_vm = penv->conf.limits[CONF_OUT_VM];
-	strlcpy(conf.id, e->open.id, sizeof(conf.id));
-	strlcpy(conf.ctl, e->open.ctl, sizeof(conf.ctl));
-	strlcpy(conf.path, penv->path, sizeof(conf.path));
+	e->guest = conf_guest(&penv->conf, &penv->flags, e->open.ctl);
+	engine_conf(e, &penv->conf, &conf);
 	imsgev_send(iev, MSG_VM_CONF, -1, msg_vm_conf_encode(&conf));
 	imsgev_send(iev, MSG_VM_CTL, e->ctl, NULL);
 	imsgev_send(iev, MSG_VM_IO, e->io, NULL);
@@ -513,7 +545,7 @@ engine_ready(struct imsgev *iev, struct ibuf *b, int *fd)
 	engine_settled(e);
 	evtimer_del(&e->timer);
 	e->state = ENGINE_UP;
-	iev->iev_state = ENGINE_UP;
+	engine_state(iev, ENGINE_UP);
 	imsgev_send(&penv->frontend.iev, MSG_VM_OPENED, e->peer,
 	    msg_u32u32_encode(e->open.vmid, (uint32_t)ch->proc.pid));
 	e->peer = -1;
@@ -530,7 +562,7 @@ engine_up(struct imsgev *iev, struct ibuf *b, int *fd)
 	(void)b;
 	(void)fd;
 	e = (struct engine *)((char *)ch - offsetof(struct engine, child));
-	iev->iev_state = ENGINE_SERVING;
+	engine_state(iev, ENGINE_SERVING);
 	if (registrant_log(&e->cred, LOGL_INFO)) {
 		registrant_audit(&a, AUDIT_VM_REGISTERED, &e->cred,
 		    e->open.id);
@@ -553,11 +585,104 @@ engine_lost(struct imsgev *iev, struct ibuf *b, int *fd)
 
 	(void)b;
 	(void)fd;
-	iev->iev_state = ENGINE_LOST;
+	engine_state(iev, ENGINE_LOST);
 	e = (struct engine *)((char *)ch - offsetof(struct engine, child));
 	e->lost = 1;
 	parent_check_done();
 	return (0);
+}
+
+/*
+ * Every engine gets every configuration from its start on, and answers each
+ * once: a shadow of it takes no memory, so there is no other answer.
+ */
+static int
+engine_ack(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	struct child	*ch = iev->iev_arg;
+	struct engine	*e;
+	uint32_t	 gen;
+	int		 ok;
+
+	(void)fd;
+	e = (struct engine *)((char *)ch - offsetof(struct engine, child));
+	if (msg_u32u8_decode(b, &gen, &ok, 2) == -1 || !ok ||
+	    gen != generation - e->owed + 1 ||
+	    (iev->iev_state & ENGINE_STARTING) != 0)
+		return (-1);
+	if (--e->owed == 0)
+		iev->iev_state &= ~(uint32_t)ENGINE_OWED;
+	reload_check();
+	return (0);
+}
+
+/* Whose channel is closed is about to end. */
+static int
+engine_counts(const struct engine *e)
+{
+	return (e->child.running && e->child.iev.iev_fd != -1);
+}
+
+void
+engines_begin(const struct conf *c, uint32_t gen)
+{
+	struct msg_vm_conf	 conf;
+	struct engine		*e;
+	struct imsgev		*iev;
+
+	generation = gen;
+	TAILQ_FOREACH(e, &engines, entry) {
+		if (!engine_counts(e))
+			continue;
+		iev = &e->child.iev;
+		engine_conf(e, c, &conf);
+		imsgev_send(iev, MSG_SETUP_BEGIN, -1, msg_u32_encode(gen));
+		imsgev_send(iev, MSG_VM_CONF, -1, msg_vm_conf_encode(&conf));
+		imsgev_send(iev, MSG_SETUP_COMMIT, -1, msg_u32_encode(gen));
+		e->owed++;
+		iev->iev_state |= ENGINE_OWED;
+	}
+}
+
+void
+engines_decide(uint32_t type)
+{
+	struct engine	*e;
+
+	TAILQ_FOREACH(e, &engines, entry)
+		if (engine_counts(e))
+			imsgev_send(&e->child.iev, type, -1,
+			    msg_u32_encode(generation));
+}
+
+unsigned int
+engines_owing(void)
+{
+	struct engine	*e;
+	unsigned int	 n = 0;
+
+	TAILQ_FOREACH(e, &engines, entry)
+		if (engine_counts(e) && e->owed > 0)
+			n++;
+	return (n);
+}
+
+void
+engines_kill_owing(void (*tell)(const char *))
+{
+	struct engine	*e;
+	char		 line[MSG_ID_MAX + 128];
+
+	TAILQ_FOREACH(e, &engines, entry) {
+		if (!engine_counts(e) || e->owed == 0)
+			continue;
+		snprintf(line, sizeof(line), "engine of %s did not answer the "
+		    "reload in %u ms: killed", e->open.id,
+		    penv->conf.timeouts[FLT_RELOAD]);
+		tell(line);
+		child_kill(&e->child);
+		child_stop(&e->child);
+	}
 }
 
 /* No longer one of those being started. */
@@ -568,7 +693,8 @@ engine_settled(struct engine *e)
 		return;
 	e->slot = 0;
 	nstarting--;
-	engine_next();
+	e->state = ENGINE_UP;
+	engines_next();
 }
 
 static void

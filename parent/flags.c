@@ -106,7 +106,8 @@ static const struct flag {
 	    NULL },
 	{ "timeout", FLAG_TIMEOUT, "name=duration",
 	    "a deadline: shim, process, stdin, ready, agent, destroy, "
-	    "ksm-kick,\n    \tksm-standard or ksm-slow; may be repeated",
+	    "reload,\n    \tksm-kick, ksm-standard or ksm-slow; may be "
+	    "repeated",
 	    NULL },
 	{ "uri", FLAG_URI, "string",
 	    "proxy socket URI; the daemon serves one pod", NULL },

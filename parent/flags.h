@@ -21,6 +21,7 @@ enum flags_timeout {
 	FLT_READY,		/* the agent's first message */
 	FLT_AGENT,		/* a reply of the agent */
 	FLT_DESTROY,		/* its reply to the end of the pod */
+	FLT_RELOAD,		/* a child's answer to a configuration */
 	FLT_KSM_KICK,
 	FLT_KSM_STANDARD,
 	FLT_KSM_SLOW,

@@ -263,6 +263,12 @@ ksm_put_back(const char **why)
 	return (result);
 }
 
+void
+ksm_set_times(const struct ksm_times *times)
+{
+	ksm.times = *times;
+}
+
 /* For as long as the present setting lasts. */
 static void
 ksm_arm(void)

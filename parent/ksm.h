@@ -31,6 +31,9 @@ int	 ksm_init(const char *mode, const struct ksm_times *, char *err,
 int	 ksm_init_at(const char *dir, const char *meminfo, const char *mode,
 	    const struct ksm_times *, char *err, size_t);
 
+/* Other times, for the settings that begin from now on. */
+void	 ksm_set_times(const struct ksm_times *);
+
 /* A VM was registered.  Needs the event loop's base. */
 void	 ksm_kick(void);
 

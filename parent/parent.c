@@ -17,23 +17,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ksm.h"
 #include "namespace.h"
 #include "notify.h"
 #include "parent.h"
 #include "sandbox.h"
 #include "sandbox_parent.h"
 
-enum parent_state {
-	PARENT_STARTING = 0x01,
-	PARENT_RUNNING = 0x02
-};
-
 static void	parent_stdio(void);
 static void	parent_conf(void);
 static void	parent_loaded(void);
 static void	parent_report(const char *);
-static void	parent_level(const char **);
 static void	parent_check(void);
 static void	parent_merge(void);
 static void	parent_log(void);
@@ -47,6 +40,7 @@ static void	parent_frontend(void);
 static void	parent_ksm(void);
 static void	parent_signals(void);
 static void	parent_signal(int, short, void *);
+static void	parent_hangup(int, short, void *);
 static void	parent_frontend_exited(struct child *, int, int);
 static void	parent_stop_timeout(int, short, void *);
 static int	parent_ready(struct imsgev *, struct ibuf *, int *);
@@ -62,13 +56,15 @@ static const struct imsgev_handler parent_table[] = {
 	{ MSG_VM_UNREGISTERED,	PARENT_RUNNING,	parent_vm_unregistered },
 	{ MSG_VM_KILL,		PARENT_RUNNING,		parent_vm_kill },
 	{ MSG_SETUP_UNLISTEN,	PARENT_RUNNING,		parent_unlisten },
+	{ MSG_SETUP_ACK,	PARENT_OWED,		reload_ack },
+	{ MSG_SETUP_ASK,	PARENT_RUNNING,		reload_ask },
 	{ 0, 0, NULL }
 };
 
 static struct parent_env	 parent_env;
 struct parent_env		*penv = &parent_env;
 
-static struct event	 term_ev, int_ev, stop_timer;
+static struct event	 term_ev, int_ev, hup_ev, stop_timer;
 
 int
 main(int argc, char *argv[])
@@ -109,10 +105,11 @@ main(int argc, char *argv[])
 	parent_nofile();
 	control_fd = parent_listen();
 	parent_ksm();
-	vmopen_load(&penv->conf.vmdirs);
+	vmopen_switch(vmopen_load(&penv->conf.vmdirs));
 
 	event_init();
 	engines_init();
+	reload_init();
 	/* A runtime's own service manager does not wait for us. */
 	if (!penv->pod)
 		notify_init();
@@ -194,17 +191,19 @@ parent_report(const char *line)
 }
 
 /* The environment wins over the command line, and that over the file. */
-static void
-parent_level(const char **name)
+int
+parent_level(struct conf *c, int *console, const char **name)
 {
 	struct flags	*fl = &penv->flags;
+	int		 level;
 
 	if ((fl->fl_has & FLAGS_HAS_LOG) == 0)
-		fl->fl_log = log_level_name((enum log_level)penv->conf.level);
-	penv->level = flags_log_level(fl, getenv("CC_PROXY_LOG_LEVEL"), name,
-	    &penv->console);
-	if (penv->level != -1)
-		penv->conf.level = penv->level;
+		fl->fl_log = log_level_name((enum log_level)c->level);
+	level = flags_log_level(fl, getenv("CC_PROXY_LOG_LEVEL"), name,
+	    console);
+	if (level != -1)
+		c->level = level;
+	return (level);
 }
 
 /* -n and -nv */
@@ -214,8 +213,7 @@ parent_check(void)
 	const char	*name;
 	char		 err[512];
 
-	parent_level(&name);
-	if (penv->level == -1) {
+	if (parent_level(&penv->conf, &penv->console, &name) == -1) {
 		fprintf(stderr, "cc-proxy: not a valid log level: %s\n",
 		    name);
 		exit(1);
@@ -262,7 +260,7 @@ parent_log(void)
 {
 	const char	*name;
 
-	parent_level(&name);
+	penv->level = parent_level(&penv->conf, &penv->console, &name);
 	log_init_sink(logsink_write,
 	    penv->level == -1 ? LOGL_WARN : (enum log_level)penv->level);
 	log_setevents(penv->conf.log_events);
@@ -390,20 +388,53 @@ parent_control(void)
 	return (fd);
 }
 
-/* What the frontend, sandboxed, works with. */
-static void
-parent_send(int control_fd)
+void
+parent_send_conf(const struct conf *c)
 {
-	const struct policy	*p = &penv->conf.policy;
-	struct imsgev		*iev = &penv->frontend.iev;
-	struct listener		*l;
-	size_t			 i;
+	struct msg_conf	 conf;
+
+	memset(&conf, 0, sizeof(conf));
+	conf.pod = penv->pod;
+	conf.level = c->level;
+	conf.events = c->log_events;
+	conf.limits.clients = c->limits[CONF_CLIENTS];
+	conf.limits.clients_uid = c->limits[CONF_CLIENTS_UID];
+	conf.limits.clients_vm = c->limits[CONF_CLIENTS_VM];
+	conf.limits.served = c->limits[CONF_SERVED];
+	conf.limits.served_uid = c->limits[CONF_SERVED_UID];
+	conf.limits.tokens = c->limits[CONF_TOKENS];
+	conf.limits.tokens_uid = c->limits[CONF_TOKENS_UID];
+	conf.limits.tokens_vm = c->limits[CONF_TOKENS_VM];
+	conf.limits.vms = c->limits[CONF_VMS];
+	conf.limits.vms_uid = c->limits[CONF_VMS_UID];
+	conf.limits.root = c->limit_root;
+	strlcpy(conf.path, penv->path, sizeof(conf.path));
+	imsgev_send(&penv->frontend.iev, MSG_SETUP_CONF, -1,
+	    msg_conf_encode(&conf));
+}
+
+void
+parent_send_policy(const struct policy *p)
+{
+	struct imsgev	*iev = &penv->frontend.iev;
+	size_t		 i;
 
 	for (i = 0; i < p->nrules; i++)
 		imsgev_send(iev, MSG_SETUP_RULE, -1,
 		    msg_rule_encode(&p->rules[i]));
 	imsgev_send(iev, MSG_SETUP_POLICY, -1,
 	    msg_u32u8_encode((uint32_t)p->nrules, p->attach_owner));
+}
+
+/* What the frontend, sandboxed, works with. */
+static void
+parent_send(int control_fd)
+{
+	struct imsgev	*iev = &penv->frontend.iev;
+	struct listener	*l;
+	size_t		 i;
+
+	parent_send_policy(&penv->conf.policy);
 	for (i = 0; i < penv->nlisteners; i++) {
 		l = &penv->listeners[i];
 		registrant_listener(l->fd, l->proto);
@@ -422,7 +453,6 @@ parent_send(int control_fd)
 static void
 parent_frontend(void)
 {
-	struct msg_conf	 conf;
 	struct timeval	 tv = { PARENT_READY_TIME, 0 };
 	struct child	*ch = &penv->frontend;
 	char		 why[256];
@@ -436,23 +466,7 @@ parent_frontend(void)
 	if (child_channel(ch, parent_table, PARENT_STARTING) == -1)
 		fatal("frontend");
 	ch->iev.iev_takes_fds = 1;
-	memset(&conf, 0, sizeof(conf));
-	conf.pod = penv->pod;
-	conf.level = penv->level;
-	conf.events = penv->conf.log_events;
-	conf.limits.clients = penv->conf.limits[CONF_CLIENTS];
-	conf.limits.clients_uid = penv->conf.limits[CONF_CLIENTS_UID];
-	conf.limits.clients_vm = penv->conf.limits[CONF_CLIENTS_VM];
-	conf.limits.served = penv->conf.limits[CONF_SERVED];
-	conf.limits.served_uid = penv->conf.limits[CONF_SERVED_UID];
-	conf.limits.tokens = penv->conf.limits[CONF_TOKENS];
-	conf.limits.tokens_uid = penv->conf.limits[CONF_TOKENS_UID];
-	conf.limits.tokens_vm = penv->conf.limits[CONF_TOKENS_VM];
-	conf.limits.vms = penv->conf.limits[CONF_VMS];
-	conf.limits.vms_uid = penv->conf.limits[CONF_VMS_UID];
-	conf.limits.root = penv->conf.limit_root;
-	strlcpy(conf.path, penv->path, sizeof(conf.path));
-	imsgev_send(&ch->iev, MSG_SETUP_CONF, -1, msg_conf_encode(&conf));
+	parent_send_conf(&penv->conf);
 	evtimer_set(&stop_timer, parent_stop_timeout, NULL);
 	evtimer_add(&stop_timer, &tv);
 	while (ch->running && ch->iev.iev_state == PARENT_STARTING &&
@@ -480,22 +494,29 @@ parent_ready(struct imsgev *iev, struct ibuf *b, int *fd)
 	return (0);
 }
 
+void
+parent_ksm_times(const struct conf *c, struct ksm_times *times)
+{
+	const uint32_t	*t = c->timeouts;
+
+	memset(times, 0, sizeof(*times));
+	times->kick.tv_sec = t[FLT_KSM_KICK] / 1000;
+	times->kick.tv_usec = (t[FLT_KSM_KICK] % 1000) * 1000;
+	times->standard.tv_sec = t[FLT_KSM_STANDARD] / 1000;
+	times->standard.tv_usec = (t[FLT_KSM_STANDARD] % 1000) * 1000;
+	times->slow.tv_sec = t[FLT_KSM_SLOW] / 1000;
+	times->slow.tv_usec = (t[FLT_KSM_SLOW] % 1000) * 1000;
+}
+
 static void
 parent_ksm(void)
 {
-	const uint32_t	*t = penv->conf.timeouts;
 	struct ksm_times times;
 	char		 err[256], line[300];
 
 	if (penv->pod)
 		return;
-	memset(&times, 0, sizeof(times));
-	times.kick.tv_sec = t[FLT_KSM_KICK] / 1000;
-	times.kick.tv_usec = (t[FLT_KSM_KICK] % 1000) * 1000;
-	times.standard.tv_sec = t[FLT_KSM_STANDARD] / 1000;
-	times.standard.tv_usec = (t[FLT_KSM_STANDARD] % 1000) * 1000;
-	times.slow.tv_sec = t[FLT_KSM_SLOW] / 1000;
-	times.slow.tv_usec = (t[FLT_KSM_SLOW] % 1000) * 1000;
+	parent_ksm_times(&penv->conf, &times);
 	if (ksm_init(penv->conf.ksm, &times, err, sizeof(err)) == -1) {
 		snprintf(line, sizeof(line), "KSM setup failed: %s", err);
 		logsink_raw(line);
@@ -509,6 +530,12 @@ parent_ksm(void)
 static void
 parent_signals(void)
 {
+	/* A pod's daemon that was given no file has none to read again. */
+	if (!penv->pod || ((penv->flags.fl_has & FLAGS_HAS_CONF) != 0 &&
+	    penv->flags.fl_conf[0] != '\0')) {
+		signal_set(&hup_ev, SIGHUP, parent_hangup, NULL);
+		signal_add(&hup_ev, NULL);
+	}
 	if (!ksm_handles_signals() && !notify_active())
 		return;
 	signal_set(&term_ev, SIGTERM, parent_signal, NULL);
@@ -523,6 +550,15 @@ parent_signal(int sig, short event, void *arg)
 	(void)event;
 	(void)arg;
 	parent_stop(0, sig == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+static void
+parent_hangup(int sig, short event, void *arg)
+{
+	(void)sig;
+	(void)event;
+	(void)arg;
+	reload_again();
 }
 
 static int
@@ -583,7 +619,12 @@ parent_unlisten(struct imsgev *iev, struct ibuf *b, int *fd)
 void
 parent_status(void)
 {
-	if (notify_active())
+	if (!notify_active())
+		return;
+	if (reload_failure() != NULL)
+		notify_status("virtual machines: %d; reload failed: %s",
+		    engines_alive(), reload_failure());
+	else
 		notify_status("virtual machines: %d", engines_alive());
 }
 
@@ -629,6 +670,7 @@ parent_stop(int status, const char *why)
 	audit_str(&a, "reason", why);
 	audit_log(&a, "stopping: %s", why);
 	notify_stopping();
+	reload_stop();
 	engines_stop();
 	if (penv->frontend.running)
 		child_stop(&penv->frontend);

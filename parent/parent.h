@@ -20,6 +20,7 @@
 #include "conf.h"
 #include "flags.h"
 #include "imsgev.h"
+#include "ksm.h"
 #include "logsink.h"
 #include "msg.h"
 #include "spawn.h"
@@ -77,7 +78,22 @@ struct parent_env {
 
 extern struct parent_env	*penv;
 
+enum parent_state {		/* of the frontend's channel */
+	PARENT_STARTING = 0x01,
+	PARENT_RUNNING = 0x02,
+	PARENT_OWED = 0x04		/* as well: a SETUP_ACK */
+};
+
 /* parent.c */
+/*
+ * Put the level that counts into the configuration.  Returns it; or -1 if
+ * *name is none, and then the configuration is as it was.
+ */
+int	 parent_level(struct conf *, int *console, const char **name);
+/* What the frontend works with, but for the listeners. */
+void	 parent_send_conf(const struct conf *);
+void	 parent_send_policy(const struct policy *);
+void	 parent_ksm_times(const struct conf *, struct ksm_times *);
 void	 parent_stop(int status, const char *why);
 void	 parent_check_done(void);
 /* Tell the service manager how many VMs there are. */
@@ -117,8 +133,12 @@ int	 listen_control(const struct conf_socket *, char *err, size_t);
 /*
  * The directories that VMs' sockets may be in; none: they may be anywhere.
  * Each is opened now, or if it is not there yet, when it is first needed.
+ * They count from vmopen_switch() on, which takes them and drops those that
+ * did before; vmopen_drop() is for those that never will (NULL: none).
  */
-void	 vmopen_load(const struct conf_vmdirs *);
+struct vmdirs *vmopen_load(const struct conf_vmdirs *);
+void	 vmopen_switch(struct vmdirs *);
+void	 vmopen_drop(struct vmdirs *);
 /*
  * Begin to connect to a VM's socket: absolute, a socket, no magic links, and
  * what its directory demands.  Returns a non-blocking close-on-exec
@@ -162,10 +182,32 @@ void	 engines_init(void);
  * which stays the caller's.  Refusals are answered; -1: the frontend lies.
  */
 int	 engines_open(const struct msg_vm_open *, int fd);
+/* Those that are running get another configuration, all or none of it. */
+void	 engines_begin(const struct conf *, uint32_t generation);
+/* SETUP_SWITCH or SETUP_ABORT. */
+void	 engines_decide(uint32_t type);
+unsigned int engines_owing(void);	/* that have not answered */
+/* These are killed, and owe nothing any more: tell is called for each. */
+void	 engines_kill_owing(void (*tell)(const char *));
+void	 engines_next(void);	/* start who waits, as far as possible */
 int	 engines_alive(void);	/* engines whose VM is not lost */
 int	 engines_running(void);	/* engine processes */
 void	 engines_stop(void);
 void	 engines_kill(void);
 void	 engines_kill_one(uint32_t vmid);
+
+/* reload.c: another configuration, in all processes or in none */
+void	 reload_init(void);
+/* SIGHUP: now, or once more when the one under way has ended. */
+void	 reload_again(void);
+int	 reload_running(void);
+/* Why the last one failed, for the service manager; NULL: it did not. */
+const char *reload_failure(void);
+/* A child has answered, or gone. */
+void	 reload_check(void);
+void	 reload_stop(void);	/* the daemon ends */
+/* The frontend's: 0, or -1 if it breaks the protocol. */
+int	 reload_ack(struct imsgev *, struct ibuf *, int *);
+int	 reload_ask(struct imsgev *, struct ibuf *, int *);
 
 #endif /* CCP_PARENT_H */

@@ -26,6 +26,7 @@ static const struct {
 	[FLT_READY] = { "ready", 60000 },
 	[FLT_AGENT] = { "agent", 600000 },
 	[FLT_DESTROY] = { "destroy", 10000 },
+	[FLT_RELOAD] = { "reload", 10000 },
 	[FLT_KSM_KICK] = { "ksm-kick", 30000 },
 	[FLT_KSM_STANDARD] = { "ksm-standard", 120000 },
 	[FLT_KSM_SLOW] = { "ksm-slow", 120000 }
@@ -149,7 +150,7 @@ flags_timeout_set(uint32_t timeouts[FLT_MAX], const char *name, size_t len,
 		return (-1);
 	}
 	if (flags_duration(duration, &ms) == -1 ||
-	    (i <= FLT_DESTROY && i != FLT_STDIN && ms == 0)) {
+	    (i <= FLT_RELOAD && i != FLT_STDIN && ms == 0)) {
 		logfmt_quote(quoted, sizeof(quoted), duration);
 		snprintf(why, size, "invalid duration %s", quoted);
 		return (-1);

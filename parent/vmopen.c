@@ -32,8 +32,12 @@ struct vmdir {
 	size_t		 nowners;
 };
 
-static struct vmdir	*vmdirs;
-static size_t		 nvmdirs;
+struct vmdirs {
+	struct vmdir	*dirs;
+	size_t		 n;
+};
+
+static struct vmdirs	*vmdirs;	/* in use; NULL: none */
 
 static void	vmdir_open(struct vmdir *);
 static struct vmdir *vmdir_find(const char *, const char **);
@@ -41,24 +45,21 @@ static int	vmopen_path(const char *, struct vmdir **, const char **);
 static int	vmopen_gone(int);
 static int	vmopen_check(int, const struct vmdir *, const char **);
 
-void
+struct vmdirs *
 vmopen_load(const struct conf_vmdirs *conf)
 {
 	const struct conf_vmdir	*c;
+	struct vmdirs		*v;
 	struct vmdir		*d;
 
-	for (; nvmdirs > 0; nvmdirs--) {
-		d = &vmdirs[nvmdirs - 1];
-		if (d->fd != -1)
-			close(d->fd);
-		free(d->path);
-	}
+	if ((v = calloc(1, sizeof(*v))) == NULL)
+		fatal("%s", __func__);
 	TAILQ_FOREACH(c, conf, entry) {
-		d = reallocarray(vmdirs, nvmdirs + 1, sizeof(*d));
+		d = reallocarray(v->dirs, v->n + 1, sizeof(*d));
 		if (d == NULL)
 			fatal("%s", __func__);
-		vmdirs = d;
-		d = &vmdirs[nvmdirs++];
+		v->dirs = d;
+		d = &v->dirs[v->n++];
 		if ((d->path = strdup(c->path)) == NULL)
 			fatal("%s", __func__);
 		memcpy(d->owners, c->owners, sizeof(d->owners));
@@ -67,6 +68,31 @@ vmopen_load(const struct conf_vmdirs *conf)
 		if (d->fd == -1)
 			log_warn("vm directory %s", d->path);
 	}
+	return (v);
+}
+
+void
+vmopen_drop(struct vmdirs *v)
+{
+	struct vmdir	*d;
+
+	if (v == NULL)
+		return;
+	for (; v->n > 0; v->n--) {
+		d = &v->dirs[v->n - 1];
+		if (d->fd != -1)
+			close(d->fd);
+		free(d->path);
+	}
+	free(v->dirs);
+	free(v);
+}
+
+void
+vmopen_switch(struct vmdirs *v)
+{
+	vmopen_drop(vmdirs);
+	vmdirs = v;
 }
 
 /* The administrator's path: its links are followed. */
@@ -96,13 +122,13 @@ vmdir_find(const char *path, const char **rest)
 	int		 best = -1, n;
 
 	memset(&gd, 0, sizeof(gd));
-	for (i = 0; i < nvmdirs; i++) {
-		gd.gd_path = vmdirs[i].path;
-		gd.gd_len = strlen(vmdirs[i].path);
+	for (i = 0; i < vmdirs->n; i++) {
+		gd.gd_path = vmdirs->dirs[i].path;
+		gd.gd_len = strlen(vmdirs->dirs[i].path);
 		if ((n = guestdir_depth(&gd, path, &p)) == -1 || n < best)
 			continue;
 		best = n;
-		found = &vmdirs[i];
+		found = &vmdirs->dirs[i];
 		*rest = p;
 	}
 	return (found);
@@ -120,7 +146,7 @@ vmopen_path(const char *path, struct vmdir **dir, const char **why)
 	how.flags = O_PATH | O_CLOEXEC;
 	how.resolve = RESOLVE_NO_MAGICLINKS;
 	*dir = NULL;
-	if (nvmdirs > 0) {
+	if (vmdirs != NULL && vmdirs->n > 0) {
 		if (!guestdir_path_ok(path, strlen(path)) ||
 		    (*dir = vmdir_find(path, &rest)) == NULL) {
 			*why = "in no vm directory";

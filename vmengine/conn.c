@@ -608,7 +608,8 @@ vme_conn_lookahead(struct vme_conn *c)
 		memmove(p, p + total, c->inlen - off);
 		total = 0;
 	}
-	if (c->eof && env->conf.timeouts.stdin_ == 0)
+	/* What has no end would outlive the client; see vme_conn_wait(). */
+	if (c->eof && !c->expired && !evtimer_pending(&c->timer, NULL))
 		vme_conn_close(c);
 }
 

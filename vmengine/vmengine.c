@@ -37,12 +37,16 @@ static void	vme_exit(void);
 
 /* Who sends: the parent. */
 static const struct imsgev_handler vme_parent_table[] = {
-	{ MSG_VM_CONF,		VME_SETUP,	vme_conf },
+	{ MSG_VM_CONF,		VME_SETUP | VME_LOADING, vme_conf },
 	{ MSG_VM_CTL,		VME_SETUP,	vme_fd_ctl },
 	{ MSG_VM_IO,		VME_SETUP,	vme_fd_io },
 	{ MSG_VM_CONSOLE,	VME_SETUP,	vme_fd_console },
 	{ MSG_VM_PEER,		VME_SETUP,	vme_fd_peer },
 	{ MSG_VM_COMMIT,	VME_SETUP,	vme_commit },
+	{ MSG_SETUP_BEGIN,	VME_READY,	vme_reload_begin },
+	{ MSG_SETUP_COMMIT,	VME_LOADING,	vme_reload_commit },
+	{ MSG_SETUP_SWITCH,	VME_LOADED,	vme_reload_switch },
+	{ MSG_SETUP_ABORT,	VME_LOADED,	vme_reload_abort },
 	{ 0, 0, NULL }
 };
 
@@ -187,8 +191,9 @@ vme_frontend_broke(const char *why)
 static int
 vme_conf(struct imsgev *iev, struct ibuf *b, int *fd)
 {
-	(void)iev;
 	(void)fd;
+	if (iev->iev_state == VME_LOADING)
+		return (vme_reload_conf(b));
 	if (msg_vm_conf_decode(b, &env->conf) == -1)
 		return (-1);
 	log_setlevel((enum log_level)env->conf.level);

@@ -188,13 +188,19 @@ enum vme_state {
 	VME_SETUP = 0x01,	/* waiting for the parent's VM_COMMIT */
 	VME_READY = 0x02,	/* waiting for the agent's READY */
 	VME_UP = 0x04,
-	VME_LOST = 0x08
+	VME_LOST = 0x08,
+	/* of the parent's channel, between VME_READY and VME_READY */
+	VME_LOADING = 0x10,	/* another configuration comes */
+	VME_LOADED = 0x20	/* it is there: to be used, or not */
 };
 
 struct vme_env {
 	struct imsgev		 parent;
 	struct imsgev		 frontend;
 	struct msg_vm_conf	 conf;
+	struct msg_vm_conf	 next_conf;	/* see reload.c */
+	int			 has_next;
+	uint32_t		 generation;
 	enum vme_state		 state;
 	enum vme_dialect	 dialect;
 	unsigned int		 api;		/* hyperstart's, 0: not known */
@@ -415,6 +421,13 @@ void	 vme_stdin_unwait(struct vme_conn *);
 size_t	 vme_stdin_frames(struct vme_conn *, uint8_t *p, size_t len);
 /* The same for messages of the connection's session, of protocol 1.x. */
 size_t	 vme_stdin_relay(struct vme_conn *, uint8_t *p, size_t len);
+
+/* reload.c: another configuration */
+int	 vme_reload_begin(struct imsgev *, struct ibuf *, int *);
+int	 vme_reload_conf(struct ibuf *);
+int	 vme_reload_commit(struct imsgev *, struct ibuf *, int *);
+int	 vme_reload_switch(struct imsgev *, struct ibuf *, int *);
+int	 vme_reload_abort(struct imsgev *, struct ibuf *, int *);
 
 /* console.c */
 void	 vme_console_init(int fd);

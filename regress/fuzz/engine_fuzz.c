@@ -61,6 +61,7 @@ int	 vme_main(int, char *[]);
 #include "../../vmengine/handover.c"
 #include "../../vmengine/out.c"
 #include "../../vmengine/process.c"
+#include "../../vmengine/reload.c"
 #include "../../vmengine/rpc.c"
 #include "../../vmengine/rpc_io.c"
 #include "../../vmengine/sandbox_vmengine.c"

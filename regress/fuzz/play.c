@@ -35,7 +35,7 @@ struct world		 w;
 int			 play_memoryless, play_armed;
 static struct tokens	 tokens;
 
-static void	 play_conf(struct input *);
+static void	 play_conf(unsigned int);
 static void	 play_message(struct imsg *);
 static void	 play_freed(struct ibuf *);
 static void	 play_asked(uint32_t, struct ibuf *);
@@ -45,6 +45,8 @@ static void	 play_answer(struct input *);
 static void	 play_lie(struct input *);
 static void	 play_token_make(char [TOKEN_SIZE], unsigned int);
 static void	 play_parent(void);
+static void	 play_acked(struct imsg *);
+static void	 play_reload(struct input *, unsigned int);
 
 void
 play_bug(const char *file, int line, const char *fmt, ...)
@@ -231,7 +233,21 @@ play_send(struct imsgbuf *ch, uint32_t type, int fd, struct ibuf *payload)
 	}
 }
 
-/* The engine says little to its parent: that it lives, is up, is lost. */
+/* Each configuration is answered once, in order. */
+static void
+play_acked(struct imsg *m)
+{
+	struct ibuf	 b;
+	uint32_t	 gen;
+	int		 ok;
+
+	if (imsg_get_ibuf(m, &b) == -1 ||
+	    msg_u32u8_decode(&b, &gen, &ok, 2) == -1 || !ok ||
+	    gen != ++w.nacks || gen > w.generation)
+		BUG("SETUP_ACK that is none");
+}
+
+/* The engine says little to its parent: that it is up, is lost, has heard. */
 static void
 play_parent(void)
 {
@@ -241,10 +257,12 @@ play_parent(void)
 	do {
 		n = imsgbuf_read(&w.parent);
 		while ((r = imsgbuf_get(&w.parent, &m)) == 1) {
-			if (m.hdr.type != MSG_VM_UP &&
+			if (m.hdr.type == MSG_SETUP_ACK)
+				play_acked(&m);
+			else if (m.hdr.type != MSG_VM_UP &&
 			    m.hdr.type != MSG_VM_LOST)
 				BUG("to the parent: %s", msg_name(m.hdr.type));
-			if (imsg_get_len(&m) != 0)
+			else if (imsg_get_len(&m) != 0)
 				BUG("to the parent: %zu bytes",
 				    imsg_get_len(&m));
 			imsg_free(&m);
@@ -381,34 +399,55 @@ play_asked(uint32_t type, struct ibuf *b)
  */
 
 static void
-play_conf(struct input *in)
+play_conf(unsigned int b)
 {
-	struct msg_vm_conf	 conf;
-	unsigned int		 b;
+	struct msg_vm_conf	*conf = &w.conf;
 
-	memset(&conf, 0, sizeof(conf));
-	conf.vmid = 1;
-	b = in_u8(in);
-	conf.proto = b & 1 ? MSG_PROTO_1 : MSG_PROTO_3;
-	conf.guest = (int)(b >> 1 & 3) % MSG_GUEST_MAX;
-	conf.level = b & 0x08 ? LOGL_DEBUG : LOGL_INFO;
-	conf.timeouts.shim = b & 0x10 ? 30000 : 100;
-	conf.timeouts.process = b & 0x20 ? 30000 : 100;
-	conf.timeouts.stdin_ = b & 0x40 ? 0 : 200;
-	conf.timeouts.ready = 15000;
-	conf.timeouts.agent = b & 0x80 ? 60000 : 300;
-	conf.timeouts.destroy = 1000;
-	engine_conf(&conf);
-	strlcpy(conf.id, "vm", sizeof(conf.id));
-	strlcpy(conf.ctl, "/ctl", sizeof(conf.ctl));
-	strlcpy(conf.path, "/proxy.sock", sizeof(conf.path));
-	play_send(&w.parent, MSG_VM_CONF, -1, msg_vm_conf_encode(&conf));
+	conf->level = b & 0x08 ? LOGL_DEBUG : LOGL_INFO;
+	conf->timeouts.shim = b & 0x10 ? 30000 : 100;
+	conf->timeouts.process = b & 0x20 ? 30000 : 100;
+	conf->timeouts.stdin_ = b & 0x40 ? 0 : 200;
+	conf->timeouts.ready = 15000;
+	conf->timeouts.agent = b & 0x80 ? 60000 : 300;
+	conf->timeouts.destroy = 1000;
+	engine_conf(conf);
+	strlcpy(conf->id, "vm", sizeof(conf->id));
+	strlcpy(conf->ctl, "/ctl", sizeof(conf->ctl));
+	strlcpy(conf->path, "/proxy.sock", sizeof(conf->path));
+}
+
+/* Another configuration: to be used now, never, or later. */
+static void
+play_reload(struct input *in, unsigned int how)
+{
+	unsigned int	 b = in_u8(in);
+
+	if (!w.loaded) {
+		play_conf(b);
+		if (b & 0x01)
+			w.conf.out_shim *= 4;
+		if (b & 0x02)
+			w.conf.out_vm *= 4;
+		w.generation++;
+		play_send(&w.parent, MSG_SETUP_BEGIN, -1,
+		    msg_u32_encode(w.generation));
+		play_send(&w.parent, MSG_VM_CONF, -1,
+		    msg_vm_conf_encode(&w.conf));
+		play_send(&w.parent, MSG_SETUP_COMMIT, -1,
+		    msg_u32_encode(w.generation));
+		w.loaded = 1;
+	}
+	if (how == 0x60)
+		return;
+	play_send(&w.parent, how == 0x20 ? MSG_SETUP_SWITCH :
+	    MSG_SETUP_ABORT, -1, msg_u32_encode(w.generation));
+	w.loaded = 0;
 }
 
 int
 play_init(struct input *in)
 {
-	unsigned int	 b;
+	unsigned int	 b, b1;
 	int		 sv[2], fd;
 
 	memset(&w, 0, sizeof(w));
@@ -429,7 +468,12 @@ play_init(struct input *in)
 	if (imsgbuf_init(&w.parent, sv[0]) == -1)
 		BUG("imsgbuf_init");
 	imsgbuf_allow_fdpass(&w.parent);
-	play_conf(in);
+	b1 = in_u8(in);
+	w.conf.vmid = 1;
+	w.conf.proto = b1 & 1 ? MSG_PROTO_1 : MSG_PROTO_3;
+	w.conf.guest = (int)(b1 >> 1 & 3) % MSG_GUEST_MAX;
+	play_conf(b1);
+	play_send(&w.parent, MSG_VM_CONF, -1, msg_vm_conf_encode(&w.conf));
 	play_pair(sv, w.small_guest);
 	w.ctl = sv[0];
 	play_send(&w.parent, MSG_VM_CTL, sv[1], NULL);
@@ -560,6 +604,8 @@ play_step(struct input *in)
 	op = in_u8(in);
 	switch (op & 31) {
 	case 0:
+		if ((op & 0x60) != 0)
+			play_reload(in, op & 0x60);
 		break;
 	case 1:
 		engine_time(times[in_u8(in) & 7]);

@@ -65,6 +65,10 @@ struct world {
 	int		 up, lost, error, closed;	/* for the frontend */
 	int		 parent_fd, frontend_fd;
 	struct imsgbuf	 parent, frontend;
+	struct msg_vm_conf conf;
+	uint32_t	 generation;
+	unsigned int	 nacks;		/* so far */
+	int		 loaded;	/* a configuration to be used or not */
 	int		 ctl, io, console;
 	struct reader	 io_rd;
 	uint8_t		 cmd[8];

@@ -174,6 +174,23 @@ def success():
 		led.starts()
 
 
+@test("audit", "another configuration, and one that is none", private=False)
+def reloads():
+	with audited("") as (d, led):
+		with open(d.conf) as f:
+			good = f.read()
+		for text, event, more in (
+		    (good + "limit vms none\n", "config-refused",
+		    {"reason": "1 error"}),
+		    (good + "limit vms 7\n", "config-loaded", {})):
+			with open(d.conf, "w") as f:
+				f.write(text)
+			d.proc.send_signal(signal.SIGHUP)
+			led(event, path=d.conf, **more)
+			if not more:
+				d.wait_log("^configuration reloaded: limit")
+
+
 @test("audit", "refusals, by policy and for a token", private=False)
 def refusals():
 	need_root()

@@ -18,8 +18,9 @@ LARGEST = 16384		# header included
 LAYERS = struct.pack(">I", 0x7ff)
 
 # What an engine may say, and when: before READY and after VM_UP to the parent,
-# before and after VM_UP to the frontend.
+# before and after VM_UP to the frontend; and in a reload.
 MAY = {("parent", "early"): {"SETUP_READY"},
+    ("parent", "reload"): {"SETUP_ACK"},
     ("parent", "late"): {"VM_LOST"},
     ("peer", "early"): {"VM_UP", "VM_ERROR"},
     ("peer", "late"): {"VM_LOST", "CONN_TAKEN", "CONN_CLOSED",
@@ -72,9 +73,9 @@ class Puppet:
 		return self.raw(channel, message(self.rig.number[name],
 		    payload))
 
-	def heard(self, name):
+	def heard(self, name, channel="peer"):
 		"""The payload of the frontend's next such message."""
-		r = self.do("wait", name)
+		r = self.do("wait", name, channel)
 		check(r is not None and not r.startswith("no"),
 		    "%s: %s" % (name, r))
 		return b"" if r == "-" else bytes.fromhex(r)
@@ -92,40 +93,6 @@ class Puppet:
 
 	def close(self):
 		self.sock.close()
-
-
-class Steady:
-	"""A VM whose streams go on, both ways, whatever happens."""
-
-	def __init__(self, d):
-		self.vm = bulk_vm(d)
-		self.shim = self.vm.shim()
-		self.stop = threading.Event()
-		self.reader = Reader(self.shim)
-		self.up = Task(self._pour, 1, self.shim.stdin)
-		self.down = Task(self._pour, 2, lambda p:
-		    self.vm.agent.tty(self.shim.base, p))
-
-	def _pour(self, seed, send):
-		rng = random.Random(seed)
-		t = Tally()
-		while not self.stop.is_set():
-			p = rng.randbytes(rng.randrange(1, 4000))
-			send(p)
-			t.add(p)
-			time.sleep(0.005)
-		return t
-
-	def end(self):
-		self.stop.set()
-		up, down = self.up.get("stdin"), self.down.get("output")
-		self.vm.agent.exit(self.shim.base, 3)
-		r = self.reader.get()
-		equal(r.status, 3, "exit status")
-		equal(r.out[STDOUT].digest(), down.digest(), "stdout")
-		equal(self.vm.agent.wait_size(self.shim.base, up.size),
-		    up.digest(), "stdin")
-		return up.size + down.size
 
 
 class Rig:
@@ -303,8 +270,8 @@ def thinned(items):
 
 
 def wrong_time(r, channel, late):
-	known = set().union({"VM_UP"}, *(MAY[channel, w]
-	    for w in ("early", "late")))
+	known = set().union({"VM_UP"}, *(MAY.get((channel, w), ())
+	    for w in ("early", "late", "reload")))
 	for name, (low, high, fd) in thinned(r.info.items()):
 		if name in may(channel, late):
 			continue
@@ -456,6 +423,53 @@ def payloads(r):
 	p.say("parent", "SETUP_READY", LAYERS)
 	p.say("peer", "VM_ERROR", text(b'"\x01\x7f\xff{}\n'))
 	r.finish(p, p.do("wait", "VM_CLOSE"), p.do("exit", 0))
+
+
+@test("hostile-engine", "answers to a reload that are none", private=False)
+@rig
+def reloads(r):
+	def ack(gen, ok=1):
+		return message(r.number["SETUP_ACK"],
+		    struct.pack(">IB", gen, ok))
+
+	def begun(p):
+		"""A reload to which only this engine's answer is missing."""
+		r.d.proc.send_signal(signal.SIGHUP)
+		p.gen = struct.unpack(">I", p.heard("SETUP_BEGIN",
+		    "parent"))[0]
+		p.heard("SETUP_COMMIT", "parent")
+
+	def ended(p):
+		begun(p)
+		p.raw("parent", ack(p.gen))
+		p.heard("SETUP_SWITCH", "parent")
+	wrong = "malformed SETUP_ACK"
+	twice = "SETUP_ACK in state 0x\\w+"
+	for late in (False, True):
+		for n in (-1, 1, 0x80000000):
+			r.lie("parent", late, lambda p: ack((p.gen + n) &
+			    0xffffffff), wrong, before=begun)
+		for ok in (0, 2):
+			r.lie("parent", late, lambda p: ack(p.gen, ok), wrong,
+			    before=begun)
+	# It has not said that it is ready.
+	r.lie("parent", False, lambda p: ack(p.gen), wrong, before=begun)
+	r.lie("parent", True, lambda p: ack(p.gen) * 2, twice, before=begun)
+	r.lie("parent", True, lambda p: ack(p.gen), twice, before=ended)
+	r.lie("parent", True, lambda p: ack(p.gen + 1), twice, before=ended)
+	# What goes in the middle of it is not waited for.
+	for how in ("exit 0", "close parent"):
+		p = r.engine(True)
+		begun(p)
+		p.do(*how.split())
+		r.d.bystander.check()
+		p.do("exit", 0)
+		r.finish(p)
+	p = r.engine(True)
+	ended(p)
+	ended(p)
+	p.do("exit", 0)
+	r.finish(p)
 
 
 @test("hostile-engine", "half messages, ends at every point, silence",

@@ -14,6 +14,7 @@ from tenants import *
 
 ALICE, BOB = 3001, 3002
 VM_OPEN, VM_OPENED, VM_FAILED, VM_KILL = 0x201, 0x202, 0x203, 0x210
+BEGIN, ACK, SWITCH, ASK, DONE = 0x108, 0x10a, 0x10b, 0x10d, 0x10f
 CTL, IO, ENGINE, POLICY, LIMIT = range(5)
 EACCES, ENOENT, ECONNREFUSED = 13, 2, 111
 
@@ -289,6 +290,11 @@ def malformed():
 	    "unexpected message SETUP_RULE .*"),
 	    (0x107, b"\0" * 5, "unexpected message SETUP_POLICY .*"),
 	    (VM_KILL, b"\0" * 3, "VM_KILL of 3 bytes"),
+	    (ACK, b"\0\0\0\1\1", "SETUP_ACK in state .*"),
+	    (ASK, b"\0" * 3, "SETUP_ASK of 3 bytes"),
+	    (BEGIN, b"\0" * 4, "unexpected message SETUP_BEGIN .*"),
+	    (SWITCH, b"\0" * 4, "unexpected message SETUP_SWITCH .*"),
+	    (DONE, b"\0" * 5, "unexpected message SETUP_DONE .*"),
 	    (0xffff, b"", "unexpected message unknown .*")]
 	for kind, payload, why in lies:
 		with Puppet() as p:
@@ -303,6 +309,94 @@ def malformed():
 		p.send(VM_KILL, b"\0\0\0\1", "conn0")
 		p.killed("VM_KILL with a descriptor")
 	note("%d messages: killed each" % (len(lies) + 1))
+
+
+def begun(p):
+	"""A reload that waits for the frontend; its generation."""
+	p.d.proc.send_signal(signal.SIGHUP)
+	name, gen = p.wait_msg("SETUP_COMMIT")
+	return struct.unpack(">I", gen)[0]
+
+
+def ack(p, gen, ok=1, times=1):
+	return p.send(ACK, struct.pack(">IB", gen & 0xffffffff, ok),
+	    times=times)
+
+
+@test("hostile", "answers to a reload that are none", private=False)
+def acks():
+	for n, ok, times, why in ((1, 1, 1, "malformed"),
+	    (-1, 1, 1, "malformed"), (0, 2, 1, "malformed"),
+	    (0, 1, 2, None), (0, 0, 2, None)):
+		with Puppet() as p:
+			ack(p, begun(p) + n, ok, times)
+			p.killed("%s SETUP_ACK" % why if why else
+			    "SETUP_ACK in state .*")
+
+
+@test("hostile", "no memory for a reload: it failed, no more",
+    private=False)
+def nak():
+	with Puppet() as p:
+		gen = begun(p)
+		ack(p, gen, 0)
+		equal(p.wait_msg("SETUP_SWITCH", "SETUP_ABORT"),
+		    ("SETUP_ABORT", struct.pack(">I", gen)), "it is told")
+		p.d.wait_log("^reload failed: the frontend has no memory")
+		gen = begun(p)
+		ack(p, gen)
+		equal(p.wait_msg("SETUP_SWITCH", "SETUP_ABORT"),
+		    ("SETUP_SWITCH", struct.pack(">I", gen)), "the next")
+		p.client()
+		equal(p.open(), "opened", "a VM")
+
+
+@test("hostile", "no answer to a reload, and one that is late",
+    private=False)
+def late_ack():
+	with Puppet(CONF + "timeout reload 200ms\n") as p:
+		gen = begun(p)
+		equal(p.wait_msg("SETUP_SWITCH", "SETUP_ABORT")[0],
+		    "SETUP_ABORT", "it is told")
+		p.d.wait_log("^reload failed: the frontend did not answer in "
+		    "200 ms: the old configuration stays")
+		p.d.proc.send_signal(signal.SIGHUP)
+		p.d.wait_log("^reload failed: the frontend has not answered "
+		    "the last one")
+		p.client()
+		equal(p.open(), "opened", "a VM")
+		ack(p, gen)
+		equal(p.open("y"), "opened", "another")
+		equal(begun(p), gen + 1, "the next generation")
+		ack(p, gen)
+		p.killed("malformed SETUP_ACK")
+
+
+@test("hostile", "asking for reloads: one at a time, one a second",
+    private=False)
+def asks():
+	with Puppet() as p:
+		p.send(ASK, b"\0\0\0\1", times=2)
+		p.killed("malformed SETUP_ASK")
+	with Puppet() as p:
+		start = time.monotonic()
+		for n in (b"aaaa", b"bbbb"):
+			p.send(ASK, n)
+			gen = p.wait_msg("SETUP_COMMIT")[1]
+			ack(p, struct.unpack(">I", gen)[0])
+			equal(p.wait_msg("SETUP_DONE"), ("SETUP_DONE",
+			    n + b"\0"), "the answer")
+		check(time.monotonic() - start >= 0.9, "two in a second")
+		# A reload that nobody here asked for is none of its own.
+		gen = begun(p)
+		p.send(ASK, b"cccc")
+		told = b"a reload is under way"
+		equal(p.wait_msg("SETUP_TELL"), ("SETUP_TELL", b"cccc" +
+		    struct.pack(">H", len(told)) + told), "told")
+		equal(p.wait_msg("SETUP_DONE"), ("SETUP_DONE", b"cccc\1"),
+		    "refused")
+		ack(p, gen)
+		equal(p.wait_msg("SETUP_SWITCH")[0], "SETUP_SWITCH", "it")
 
 
 @test("hostile", "floods", private=False)

@@ -254,6 +254,40 @@ def bulk_vm(d, **kw):
 	return VM(d, agent=a)
 
 
+class Steady:
+	"""A VM whose streams go on, both ways, whatever happens."""
+
+	def __init__(self, d):
+		self.vm = bulk_vm(d)
+		self.shim = self.vm.shim()
+		self.stop = threading.Event()
+		self.reader = Reader(self.shim)
+		self.up = Task(self._pour, 1, self.shim.stdin)
+		self.down = Task(self._pour, 2, lambda p:
+		    self.vm.agent.tty(self.shim.base, p))
+
+	def _pour(self, seed, send):
+		rng = random.Random(seed)
+		t = Tally()
+		while not self.stop.is_set():
+			p = rng.randbytes(rng.randrange(1, 4000))
+			send(p)
+			t.add(p)
+			time.sleep(0.005)
+		return t
+
+	def end(self):
+		self.stop.set()
+		up, down = self.up.get("stdin"), self.down.get("output")
+		self.vm.agent.exit(self.shim.base, 3)
+		r = self.reader.get()
+		equal(r.status, 3, "exit status")
+		equal(r.out[STDOUT].digest(), down.digest(), "stdout")
+		equal(self.vm.agent.wait_size(self.shim.base, up.size),
+		    up.digest(), "stdin")
+		return up.size + down.size
+
+
 # ------------------------------------------------------- the real guest
 
 class GuestVM:

@@ -80,6 +80,7 @@ done <<-EOF
 	parent/conf.h CONF_FILE_MAX 1048576 .It 1048576 bytes for a file
 	parent/conf.h CONF_WORD_MAX 1024 .It 1024 bytes for a word
 	parent/conf.h CONF_ERRORS_MAX 64 .It 64 errors
+	parent/reload.c RELOAD_ASK_MS 1000 .It 1 s between two reloads
 	parent/logsource.c BUCKET_BURST 2000 .It 2000 log messages
 	parent/logsource.c BUCKET_RATE 1000 and 1000 a second
 	parent/logsource.c EVENT_BURST 400 .It 400 security events of one

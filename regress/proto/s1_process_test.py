@@ -641,10 +641,10 @@ def env_level():
 
 # 1.7 Signals
 
-@test("1.7", "TERM, INT and HUP end it by that signal with ksm initial",
+@test("1.7", "TERM and INT end it by that signal with ksm initial",
     private=False)
 def signals_initial():
-	for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+	for sig in (signal.SIGTERM, signal.SIGINT):
 		d = Daemon(ksm="initial")
 		serves(d)
 		kids = d.children()
@@ -656,9 +656,10 @@ def signals_initial():
 		disposed(d)
 
 
-@test("1.7", "TERM ends it by signal in pod mode", private=False)
+@test("1.7", "TERM, INT and HUP end it by that signal in pod mode",
+    private=False)
 def signals_pod():
-	for sig in (signal.SIGTERM, signal.SIGINT):
+	for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
 		d = pod_daemon()
 		d.vm("pod")
 		d.proc.send_signal(sig)

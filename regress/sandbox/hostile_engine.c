@@ -14,7 +14,8 @@
  *	flood CHANNEL HEX N MS	these bytes N times, or until nobody has taken
  *				any for MS (-1: for ever); how many times.  The
  *				next flood goes on where one ended.
- *	wait NAME		until the frontend sends that message
+ *	wait NAME [CHANNEL]	until the frontend sends that message, or the
+ *				parent
  *	close CHANNEL
  *	exit STATUS
  * CHANNEL is parent, peer or log.  Each command is answered with "ok ..." or
@@ -236,13 +237,13 @@ do_setup(void)
 }
 
 static void
-do_wait(const char *name)
+do_wait(struct channel *ch, const char *name)
 {
 	struct imsg	 imsg;
 	int		 found = 0;
 
 	while (!found) {
-		if (!next(PEER, &imsg))
+		if (!next(ch, &imsg))
 			break;
 		found = strcmp(msg_name(imsg_get_type(&imsg)), name) == 0;
 		if (found)
@@ -353,7 +354,8 @@ command(char *line)
 	else if (strcmp(word[0], "setup") == 0)
 		do_setup();
 	else if (strcmp(word[0], "wait") == 0)
-		do_wait(word[1]);
+		do_wait(word[2] == NULL ? PEER : find_channel(word[2]),
+		    word[1]);
 	else if (strcmp(word[0], "raw") == 0)
 		do_raw(find_channel(word[1]), unhex(word[2]), atoi(word[3]));
 	else if (strcmp(word[0], "flood") == 0)

@@ -317,6 +317,23 @@ u32str_redo(struct ibuf *b)
 }
 
 static struct ibuf *
+u32text_make(int full)
+{
+	fill(filled, full ? MSG_TEXT_MAX : 0);
+	return (msg_u32str_encode(full ? UINT32_MAX : 0, filled));
+}
+
+static struct ibuf *
+u32text_redo(struct ibuf *b)
+{
+	char		 s[MSG_TEXT_MAX + 1];
+	uint32_t	 v;
+
+	return (msg_u32str_decode(b, &v, s, sizeof(s)) == -1 ? NULL :
+	    msg_u32str_encode(v, s));
+}
+
+static struct ibuf *
 text_make(int full)
 {
 	fill(filled, full ? MSG_TEXT_MAX : 0);
@@ -411,6 +428,14 @@ static const struct codec	 codecs[] = {
 	{ MSG_SETUP_READY, 0, u32_make, u32_redo },
 	{ MSG_SETUP_RULE, 0, rule_make, rule_redo },
 	{ MSG_SETUP_POLICY, 0, u32u8_make, u32u8_redo },
+	{ MSG_SETUP_BEGIN, 0, u32_make, u32_redo },
+	{ MSG_SETUP_COMMIT, 0, u32_make, u32_redo },
+	{ MSG_SETUP_ACK, 0, u32u8_make, u32u8_redo },
+	{ MSG_SETUP_SWITCH, 0, u32_make, u32_redo },
+	{ MSG_SETUP_ABORT, 0, u32_make, u32_redo },
+	{ MSG_SETUP_ASK, 0, u32_make, u32_redo },
+	{ MSG_SETUP_TELL, 0, u32text_make, u32text_redo },
+	{ MSG_SETUP_DONE, 0, u32u8_make, u32u8_redo },
 	{ MSG_VM_OPEN, 0, vm_open_make, vm_open_redo },
 	{ MSG_VM_OPENED, 0, u32u32_make, u32u32_redo },
 	{ MSG_VM_FAILED, 0, vm_failed_make, vm_failed_redo },
@@ -423,7 +448,9 @@ static const struct codec	 codecs[] = {
 	{ MSG_ASK_ANSWER, 0, u32u8_make, u32u8_redo },
 	{ MSG_TOKEN_FREED, 0, token_make, token_redo },
 	{ MSG_CTL_DAEMON, 0, ctl_daemon_make, ctl_daemon_redo },
-	{ MSG_CTL_VM, 0, ctl_vm_make, ctl_vm_redo }
+	{ MSG_CTL_VM, 0, ctl_vm_make, ctl_vm_redo },
+	{ MSG_CTL_TEXT, 0, text_make, text_redo },
+	{ MSG_CTL_RESULT, 0, u8_make, u8_redo }
 };
 
 /* What is made of the bytes: 1 the same, 0 refused, -1 something else. */

@@ -184,7 +184,7 @@ load(const char *path, int nowners, const uid_t *owners)
 	if (nowners > 0)
 		memcpy(d.owners, owners, (size_t)nowners * sizeof(uid_t));
 	TAILQ_INSERT_TAIL(&dirs, &d, entry);
-	vmopen_load(&dirs);
+	vmopen_switch(vmopen_load(&dirs));
 	free(copy);
 }
 
@@ -215,7 +215,7 @@ test_nowhere(void)
 	struct conf_vmdirs	 none = TAILQ_HEAD_INITIALIZER(none);
 
 	test_begin("no directories: any path, links included");
-	vmopen_load(&none);
+	vmopen_switch(vmopen_load(&none));
 	CHECK(dial(in("vms/a/sock"), 0) == 0);
 	CHECK(dial(in("link/a/sock"), 0) == 0);
 	CHECK(dial(in("vms/a/slink"), 0) == 0);
@@ -346,13 +346,13 @@ test_nested(void)
 	}
 	d[0].owners[0] = OTHER;
 	d[0].nowners = 1;
-	vmopen_load(&dirs);
+	vmopen_switch(vmopen_load(&dirs));
 	CHECK(dial(in("vms/sock"), 0) == 0);
 	CHECK(dial(in("vms/a/sock"), 0) == 0);
 	d[0].nowners = 0;
 	d[2].owners[0] = OTHER;
 	d[2].nowners = 1;
-	vmopen_load(&dirs);
+	vmopen_switch(vmopen_load(&dirs));
 	CHECK(dial(in("vms/sock"), 0) == 0);
 	CHECK(dial(in("vms/a/sock"), 1) == EACCES);
 }
@@ -615,7 +615,7 @@ main(void)
 	test_swapped();
 	test_connections();
 	test_denied_log();
-	vmopen_load(&none);
+	vmopen_switch(vmopen_load(&none));
 	tear_down();
 	return (test_end());
 }
