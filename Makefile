@@ -77,18 +77,21 @@ parent_SRCS	:= parent.c child.c conf.c confdiff.c conflex.c flags.c \
 		   logsource.c logfmt.c namespace.c notify.c journal.c \
 		   sandbox_parent.c
 frontend_SRCS	:= frontend.c accept.c handshake.c fe_request.c fe_rpc.c route.c \
-		   fe_policy.c fe_reload.c handover.c control.c shares.c \
+		   fe_policy.c fe_reload.c handover.c control.c shares.c stats.c \
 		   sandbox_frontend.c
 vmengine_SRCS	:= vmengine.c conn.c out.c command.c session.c agent_ctl.c \
 		   agent_tty.c console.c dialect.c handover.c process.c \
-		   reload.c rpc.c rpc_io.c signal.c stdin.c sandbox_vmengine.c
-ctl_SRCS	:= cc-proxyctl.c reload.c run.c session.c show.c term.c
+		   reload.c rpc.c rpc_io.c signal.c stats.c stdin.c \
+		   sandbox_vmengine.c
+ctl_SRCS	:= cc-proxyctl.c ask.c limits.c reload.c run.c session.c show.c \
+		   term.c
 guest_SRCS	:= ccp-guest.c accept.c channel.c command.c container.c cred.c ctl.c \
 		   file.c job.c json.c mounts.c net.c pod.c process.c \
 		   profile.c ps.c rootfs.c spawn.c tty.c vm.c
 lib_SRCS	:= client.c requests.c
-common_SRCS	:= audit.c frame.c hyper.c hypjson.c hyptext.c json.c jsonedit.c policy.c \
-		   reqfield.c request.c rpc1.c token.c peer.c log.c msg.c \
+common_SRCS	:= audit.c frame.c hyper.c hypjson.c hyptext.c json.c jsonedit.c \
+		   policy.c reqfield.c request.c rpc1.c token.c peer.c log.c \
+		   msg.c msgstats.c \
 		   ibuf.c msgbuf.c imsg.c imsgev.c spawn.c sandbox.c \
 		   landlock.c scmp.c warmup.c
 

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "imsg.h"
+#include "msgstats.h"
 #include "policy.h"
 #include "token.h"
 

@@ -41,8 +41,8 @@ char	*ctl_visible(const char *, size_t);
 
 /* A connected handle, the caller's; or the end of the program. */
 struct ccp *ctl_open(const struct ctl_conf *);
-/* The same for the control socket: a descriptor.  show.c */
-int	 ctl_control(const struct ctl_conf *, const char *command);
+/* ask.c: the control socket, a descriptor; or -1 and why not. */
+int	 ctl_control(const struct ctl_conf *, const char **error);
 
 /*
  * The subcommands.  argv[0] is the subcommand's name; they return the

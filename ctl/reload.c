@@ -95,6 +95,7 @@ int
 ctl_reload(const struct ctl_conf *conf, int argc, char **argv)
 {
 	struct answer	 a;
+	const char	*error;
 	char		*shown;
 	size_t		 i;
 	int		 fd;
@@ -102,7 +103,8 @@ ctl_reload(const struct ctl_conf *conf, int argc, char **argv)
 	if (argc != 1)
 		ctl_usage();
 	memset(&a, 0, sizeof(a));
-	fd = ctl_control(conf, argv[0]);
+	if ((fd = ctl_control(conf, &error)) == -1)
+		ctl_errx("%s: %s", argv[0], error);
 	ask(fd, &a);
 	close(fd);
 	for (i = 0; i < a.nlines; i++) {

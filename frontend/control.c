@@ -2,7 +2,9 @@
 
 /*
  * ccp-frontend: the administration socket.  Its clients speak imsg; a
- * request that breaks a rule closes that client's connection.
+ * request that breaks a rule closes that client's connection.  A client asks
+ * one thing at a time: what waits for it is one answer at most, and a client
+ * that takes none of it for a while is closed.
  */
 
 #include <stdlib.h>
@@ -17,13 +19,30 @@ enum fe_control_state {
 };
 
 struct fe_control {
-	struct imsgev	 iev;
-	struct audit_who who;
+	LIST_ENTRY(fe_control)	 entry;
+	struct imsgev		 iev;
+	struct audit_who	 who;
+	int			 asks;
+	struct event		 timer;
+	uint32_t		 unread;	/* when it was set */
+};
+
+struct fe_uid {
+	uint32_t	 uid, n;
 };
 
 static int	fe_control_status(struct imsgev *, struct ibuf *, int *);
 static int	fe_control_reload(struct imsgev *, struct ibuf *, int *);
 static void	fe_control_ended(struct imsgev *, enum imsgev_end);
+static void	fe_control_free(struct fe_control *);
+static void	fe_control_watch(struct fe_control *);
+static void	fe_control_timeout(int, short, void *);
+static void	fe_control_send(struct imsgev *);
+static void	fe_control_daemon(struct imsgev *);
+static void	fe_control_vm(struct imsgev *, const struct fe_vm *);
+static void	fe_control_uids(struct imsgev *);
+static int	fe_uid_cmp(const void *, const void *);
+static int	fe_uid_more(const void *, const void *);
 
 /* Who sends: cc-proxyctl, or anybody who may open the socket. */
 static const struct imsgev_handler fe_control_table[] = {
@@ -32,6 +51,7 @@ static const struct imsgev_handler fe_control_table[] = {
 	{ 0, 0, NULL }
 };
 
+static LIST_HEAD(, fe_control) controls = LIST_HEAD_INITIALIZER(controls);
 static unsigned int	 ncontrols;
 
 /* The parent takes one request at a time. */
@@ -66,6 +86,8 @@ fe_control_accept(int fd, const struct audit_who *who)
 		return;
 	}
 	ctl->who = *who;
+	evtimer_set(&ctl->timer, fe_control_timeout, ctl);
+	LIST_INSERT_HEAD(&controls, ctl, entry);
 	ncontrols++;
 	audit_begin(&a, AUDIT_CONTROL_CONNECTED);
 	audit_who(&a, who);
@@ -85,9 +107,17 @@ fe_control_ended(struct imsgev *iev, enum imsgev_end end)
 		audit_log(&a, "control client broke the protocol: %s",
 		    iev->iev_why);
 	}
-	ncontrols--;
+	fe_control_free(ctl);
+}
+
+static void
+fe_control_free(struct fe_control *ctl)
+{
 	if (reload.ctl == ctl)
 		reload.ctl = NULL;
+	evtimer_del(&ctl->timer);
+	LIST_REMOVE(ctl, entry);
+	ncontrols--;
 	free(ctl);
 }
 
@@ -151,12 +181,77 @@ fe_control_done(struct imsgev *iev, struct ibuf *b, int *fd)
 static int
 fe_control_status(struct imsgev *iev, struct ibuf *b, int *fd)
 {
-	struct msg_ctl_daemon	 d;
-	struct msg_ctl_vm	 v;
-	struct fe_vm		*vm;
+	struct fe_control	*ctl = iev->iev_arg;
 
 	(void)b;
 	(void)fd;
+	if (ctl->asks || imsgbuf_queuelen(&iev->iev_ibuf) > 0)
+		return (-1);
+	ctl->asks = 1;
+	fe_stats_want();
+	return (0);
+}
+
+/* The round is over: for all who wait. */
+void
+fe_control_answer(void)
+{
+	struct fe_control	*ctl;
+
+	LIST_FOREACH(ctl, &controls, entry) {
+		if (!ctl->asks)
+			continue;
+		ctl->asks = 0;
+		fe_control_send(&ctl->iev);
+		fe_control_watch(ctl);
+	}
+}
+
+static void
+fe_control_watch(struct fe_control *ctl)
+{
+	struct timeval	 tv = { FE_CONTROL_TIME, 0 };
+
+	ctl->unread = imsgbuf_queuelen(&ctl->iev.iev_ibuf);
+	if (ctl->unread > 0)
+		evtimer_add(&ctl->timer, &tv);
+}
+
+static void
+fe_control_timeout(int fd, short event, void *arg)
+{
+	struct fe_control	*ctl = arg;
+
+	(void)fd;
+	(void)event;
+	if (imsgbuf_queuelen(&ctl->iev.iev_ibuf) < ctl->unread) {
+		fe_control_watch(ctl);
+		return;
+	}
+	log_warnx("control client does not read its answer: closed");
+	imsgev_clear(&ctl->iev);
+	fe_control_free(ctl);
+}
+
+static void
+fe_control_send(struct imsgev *iev)
+{
+	struct fe_vm	*vm;
+
+	fe_control_daemon(iev);
+	RB_FOREACH(vm, fe_vmids, &fenv->vmids)
+		fe_control_vm(iev, vm);
+	fe_control_uids(iev);
+	imsgev_signal(iev, MSG_CTL_END);
+}
+
+static void
+fe_control_daemon(struct imsgev *iev)
+{
+	struct msg_ctl_daemon	 d;
+	struct msg_ctl_limits	 l;
+	struct msg_ctl_parent	 p;
+
 	memset(&d, 0, sizeof(d));
 	d.started = fenv->started;
 	d.pid = fenv->parent_pid;
@@ -169,17 +264,82 @@ fe_control_status(struct imsgev *iev, struct ibuf *b, int *fd)
 	strlcpy(d.version, CCP_VERSION, sizeof(d.version));
 	strlcpy(d.path, fenv->conf.path, sizeof(d.path));
 	imsgev_send(iev, MSG_CTL_DAEMON, -1, msg_ctl_daemon_encode(&d));
-	RB_FOREACH(vm, fe_vmids, &fenv->vmids) {
-		memset(&v, 0, sizeof(v));
-		v.vmid = vm->vmid;
-		v.state = (int)vm->state;
-		v.engine = vm->engine_pid;
-		v.uid = vm->uid;
-		v.clients = vm->nconns;
-		v.tokens = vm->ntokens;
-		strlcpy(v.id, vm->id, sizeof(v.id));
-		imsgev_send(iev, MSG_CTL_VM, -1, msg_ctl_vm_encode(&v));
+	l.clients = fenv->unrouted_max;
+	l.clients_uid = fenv->conf.limits.clients_uid;
+	l.clients_vm = fenv->clients_max;
+	l.tokens_vm = fenv->conf.limits.tokens_vm;
+	imsgev_send(iev, MSG_CTL_LIMITS, -1, msg_ctl_limits_encode(&l));
+	p.answered = fe_stats_answered(&fenv->stats, &p.age);
+	p.stats = fenv->numbers;
+	imsgev_send(iev, MSG_CTL_PARENT, -1, msg_ctl_parent_encode(&p));
+}
+
+static void
+fe_control_vm(struct imsgev *iev, const struct fe_vm *vm)
+{
+	struct msg_ctl_stats	 s;
+	struct msg_ctl_vm	 v;
+
+	memset(&v, 0, sizeof(v));
+	v.vmid = vm->vmid;
+	v.state = (int)vm->state;
+	v.engine = vm->engine_pid;
+	v.uid = vm->uid;
+	v.clients = vm->nconns;
+	v.tokens = vm->ntokens;
+	strlcpy(v.id, vm->id, sizeof(v.id));
+	imsgev_send(iev, MSG_CTL_VM, -1, msg_ctl_vm_encode(&v));
+	s.vmid = vm->vmid;
+	s.answered = fe_stats_answered(&vm->stats, &s.age);
+	s.stats = vm->numbers;
+	imsgev_send(iev, MSG_CTL_VM_STATS, -1, msg_ctl_stats_encode(&s));
+}
+
+static int
+fe_uid_cmp(const void *a, const void *b)
+{
+	const struct fe_uid	*x = a, *y = b;
+
+	return (x->uid < y->uid ? -1 : x->uid > y->uid);
+}
+
+static int
+fe_uid_more(const void *a, const void *b)
+{
+	const struct fe_uid	*x = a, *y = b;
+
+	return (x->n > y->n ? -1 : x->n < y->n ? 1 : fe_uid_cmp(a, b));
+}
+
+/* The users with the most clients that no engine has. */
+static void
+fe_control_uids(struct imsgev *iev)
+{
+	struct fe_conn	*c;
+	struct fe_uid	*uids;
+	size_t		 i, n;
+
+	if (fenv->nunrouted == 0)
+		return;
+	if ((uids = calloc(fenv->nunrouted, sizeof(*uids))) == NULL)
+		fatal("%s", __func__);
+	n = 0;
+	RB_FOREACH(c, fe_conns, &fenv->conns) {
+		if (c->state == FE_ROUTED || n == fenv->nunrouted)
+			continue;
+		uids[n].uid = c->uid;
+		uids[n++].n = 1;
 	}
-	imsgev_signal(iev, MSG_CTL_END);
-	return (0);
+	qsort(uids, n, sizeof(*uids), fe_uid_cmp);
+	for (i = n; i > 1; i--) {
+		if (uids[i - 1].uid != uids[i - 2].uid)
+			continue;
+		uids[i - 2].n += uids[i - 1].n;
+		uids[i - 1].n = 0;
+	}
+	qsort(uids, n, sizeof(*uids), fe_uid_more);
+	for (i = 0; i < n && i < FE_UIDS_SHOWN && uids[i].n > 0; i++)
+		imsgev_send(iev, MSG_CTL_UID, -1,
+		    msg_u32u32_encode(uids[i].uid, uids[i].n));
+	free(uids);
 }

@@ -42,6 +42,7 @@ static const struct imsgev_handler fe_parent_table[] = {
 	{ MSG_VM_OPENED,	FE_SERVING,	fe_vm_opened },
 	{ MSG_VM_FAILED,	FE_SERVING,	fe_vm_failed },
 	{ MSG_VM_GONE,		FE_SERVING,	fe_vm_gone },
+	{ MSG_DAEMON_STATS,	FE_SERVING,	fe_stats_daemon },
 	{ 0, 0, NULL }
 };
 

@@ -30,6 +30,10 @@
 #define FE_REQUEST_TIME	60	/* seconds for a request that was begun */
 #define FE_ACCEPT_PAUSE	1	/* seconds without descriptors */
 #define FE_CONTROL_MAX	16	/* administration clients */
+#define FE_CONTROL_TIME	10	/* seconds one takes nothing of its answer */
+#define FE_STATS_TIME	1	/* seconds that engines have to answer */
+#define FE_STATS_PACE	100	/* ms between two rounds of questions */
+#define FE_UIDS_SHOWN	16	/* users with the most clients */
 #define FE_LISTENERS_MAX 17	/* one of them for administration */
 
 struct fe_vm;
@@ -89,6 +93,15 @@ struct fe_token {
 };
 RB_HEAD(fe_tokens, fe_token);
 
+/* Of somebody who is asked how he is. */
+struct fe_stats {
+	int			 asked;		/* and did not answer yet */
+	int			 awaited;	/* in the present round */
+	int			 fresh;		/* he answered in the last one */
+	int			 known;		/* he answered, ever */
+	uint64_t		 time;		/* ms, when */
+};
+
 struct fe_vm {
 	RB_ENTRY(fe_vm)		 id_entry;	/* unless unregistered */
 	RB_ENTRY(fe_vm)		 vmid_entry;
@@ -103,6 +116,8 @@ struct fe_vm {
 	int			 gone;		/* process reaped */
 	uint32_t		 engine_pid;
 	struct imsgev		 engine;
+	struct fe_stats		 stats;
+	struct msg_vm_stats	 numbers;	/* as the engine says */
 	struct fe_conn		*registrant;	/* until it is up */
 	TAILQ_HEAD(, fe_conn)	 waiting;
 	LIST_HEAD(, fe_conn)	 conns;
@@ -150,6 +165,8 @@ struct fe_env {
 	unsigned int		 clients_max;	/* of one engine */
 	uint64_t		 started;
 	uint32_t		 parent_pid;
+	struct fe_stats		 stats;		/* of the parent */
+	struct msg_daemon_stats	 numbers;
 };
 
 extern struct fe_env	*fenv;
@@ -279,6 +296,8 @@ void	 fe_audit_unregistered(const struct fe_conn *, const struct fe_vm *);
 /* Pass the connection on, now or when the engine has confirmed others. */
 void	 fe_handover(struct fe_conn *, struct fe_vm *);
 
+int	 fe_engine_serves(const struct fe_vm *);
+
 /* An UnregisterVM of this client succeeds: before and after its answer. */
 void	 fe_unlisten(void);
 void	 fe_unregistered(const struct fe_conn *, struct fe_vm *);
@@ -288,5 +307,15 @@ void	 fe_control_accept(int fd, const struct audit_who *);
 /* What the parent says of the reload that a client asked for. */
 int	 fe_control_tell(struct imsgev *, struct ibuf *, int *);
 int	 fe_control_done(struct imsgev *, struct ibuf *, int *);
+void	 fe_control_answer(void);	/* all who asked */
+
+/* stats.c */
+/* Begin a round of questions if there is none: fe_control_answer() ends it. */
+void	 fe_stats_want(void);
+void	 fe_stats_gone(struct fe_stats *);	/* who will not answer */
+int	 fe_stats_vm(struct imsgev *, struct ibuf *, int *);
+int	 fe_stats_daemon(struct imsgev *, struct ibuf *, int *);
+/* enum msg_answered, and how many seconds ago. */
+int	 fe_stats_answered(const struct fe_stats *, uint32_t *age);
 
 #endif /* CCP_FRONTEND_H */

@@ -45,6 +45,7 @@ static const struct imsgev_handler fe_engine_table[] = {
 	{ MSG_VM_UP,		FE_ENGINE_STARTING,	fe_up },
 	{ MSG_VM_ERROR,		FE_ENGINE_STARTING,	fe_error },
 	{ MSG_VM_LOST,		FE_ENGINE_SERVING,	fe_lost },
+	{ MSG_VM_STATS,		FE_ENGINE_SERVING,	fe_stats_vm },
 	{ MSG_CONN_TAKEN,	FE_ENGINE_SERVING,	fe_taken },
 	{ MSG_CONN_CLOSED,	FE_ENGINE_SERVING,	fe_closed },
 	{ MSG_ASK_UNREGISTER,	FE_ENGINE_SERVING,	fe_ask_unregister },
@@ -270,6 +271,8 @@ fe_engine_ended(struct imsgev *iev, enum imsgev_end end)
 		    msg_u32_encode(vm->vmid));
 	}
 	vm->has_engine = 0;
+	vm->stats.asked = 0;
+	fe_stats_gone(&vm->stats);
 	while ((c = LIST_FIRST(&vm->conns)) != NULL)
 		fe_conn_close(c);
 	vm->unacked = 0;
@@ -283,6 +286,13 @@ fe_engine_ended(struct imsgev *iev, enum imsgev_end end)
 		fe_request_tomb(c, vm);
 	}
 	fe_vm_check(vm);
+}
+
+/* It may be asked how it is. */
+int
+fe_engine_serves(const struct fe_vm *vm)
+{
+	return (vm->has_engine && vm->engine.iev_state == FE_ENGINE_SERVING);
 }
 
 /*

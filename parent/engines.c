@@ -72,6 +72,7 @@ static TAILQ_HEAD(, queue) queues = TAILQ_HEAD_INITIALIZER(queues);
 static struct event	 rate_timer;
 static unsigned int	 nengines, nstarting, rate_used;
 static uint32_t		 generation;	/* of the last BEGIN, to all */
+static uint64_t		 nended, nfailed, nkilled;
 
 static uint64_t	engine_now(void);
 static struct engine *engine_find(uint32_t);
@@ -732,6 +733,12 @@ engine_exited(struct child *ch, int how, int status)
 	started = e->state == ENGINE_UP;
 	child_audit_end(&a, ch, how, status, started || penv->stopping);
 	if (how != CLD_EXITED)
+		nkilled++;
+	else if (status != 0 || !started)
+		nfailed++;
+	else
+		nended++;
+	if (how != CLD_EXITED)
 		audit_log(&a, "engine of %s, pid %d, died: signal %d (%s)",
 		    e->open.id, (int)ch->proc.pid, status,
 		    sigabbrev_np(status) == NULL ? "?" :
@@ -807,6 +814,24 @@ engines_running(void)
 		if (e->child.running)
 			n++;
 	return (n);
+}
+
+void
+engines_stats(struct msg_daemon_stats *m)
+{
+	const struct engine	*e;
+
+	TAILQ_FOREACH(e, &engines, entry) {
+		if (e->state == ENGINE_QUEUED)
+			m->waiting++;
+		else if (e->state == ENGINE_UP)
+			m->running++;
+		else
+			m->starting++;
+	}
+	m->ended = nended;
+	m->failed = nfailed;
+	m->killed = nkilled;
 }
 
 void

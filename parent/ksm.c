@@ -349,6 +349,26 @@ ksm_kick(void)
 	ksm_arm();
 }
 
+enum msg_ksm
+ksm_status(void)
+{
+	if (!ksm.handles)
+		return (MSG_KSM_NONE);
+	if (!ksm.throttles)
+		return (MSG_KSM_OFF);
+	switch (ksm.state) {
+	case KSM_AGGRESSIVE:
+		return (MSG_KSM_AGGRESSIVE);
+	case KSM_STANDARD:
+		return (MSG_KSM_STANDARD);
+	case KSM_SLOW:
+		return (MSG_KSM_SLOW);
+	case KSM_INITIAL:
+		break;
+	}
+	return (MSG_KSM_INITIAL);
+}
+
 int
 ksm_handles_signals(void)
 {

@@ -13,6 +13,8 @@
 
 #include <stddef.h>
 
+#include "msgstats.h"
+
 /* How long each setting lasts; all zero members mean the next one at once. */
 struct ksm_times {
 	struct timeval	 kick;		/* aggressive, after the last kick */
@@ -36,6 +38,9 @@ void	 ksm_set_times(const struct ksm_times *);
 
 /* A VM was registered.  Needs the event loop's base. */
 void	 ksm_kick(void);
+
+/* How it is set now. */
+enum msg_ksm ksm_status(void);
 
 /* 1 if SIGTERM and SIGINT must end in ksm_restore() and exit status 0. */
 int	 ksm_handles_signals(void);

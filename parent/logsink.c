@@ -63,6 +63,8 @@ static struct {
 	uint64_t	 tried;		/* ns, monotonic */
 } journal = { .fd = -1 };
 
+static uint64_t	 lost;		/* lines, since the start */
+
 static uint64_t	 now(void);
 static ssize_t	 out_some(const char *, size_t);
 static int	 out_whole(const char *, size_t);
@@ -217,12 +219,15 @@ out_write(const char *line, size_t len)
 		n = report(buf, sizeof(buf), out.dropped, out.tty);
 		if (out_whole(buf, n) == -1) {
 			out.dropped++;
+			lost++;
 			return;
 		}
 		out.dropped = 0;
 	}
-	if (out_whole(line, len) == -1)
+	if (out_whole(line, len) == -1) {
 		out.dropped++;
+		lost++;
+	}
 }
 
 static void
@@ -336,6 +341,7 @@ sys_write(enum log_level level, const struct timespec *ts, const char *line,
 		sys_close();
 	}
 	sys.dropped++;
+	lost++;
 }
 
 static void
@@ -427,6 +433,12 @@ logsink_write(enum log_level level, const char *msg,
 	if (!log_wanted(level, fields))
 		return;
 	logsink_emit(level, msg, fields);
+}
+
+uint64_t
+logsink_lost(void)
+{
+	return (lost);
 }
 
 void

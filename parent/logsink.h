@@ -66,10 +66,15 @@ void	 logsink_write(enum log_level, const char *msg,
 void	 logsink_emit(enum log_level, const char *msg,
 	    const struct log_field *);
 
+/* Lines that nobody took since the start. */
+uint64_t logsink_lost(void);
+
 /* The text and a newline on stderr, at every level and in no format. */
 void	 logsink_raw(const char *);
 
 /* logsource.c: what children log */
+/* Records held back since the start: there were too many. */
+uint64_t logsource_suppressed(void);
 /*
  * One packet from a child's log channel.  ls_vm, if not NULL, replaces the
  * record's own vm field; a child's pid, name and by are not believed, and an

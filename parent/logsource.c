@@ -23,6 +23,8 @@
 #define EVENT_BURST	400		/* of level warning or above */
 #define EVENT_RATE	100		/* per second and user */
 
+static uint64_t	 suppressed;
+
 static uint64_t	 now(void);
 static void	 bucket_report(struct logsink_bucket *, const char *);
 static void	 event_report(struct logsink_bucket *, const char *,
@@ -39,6 +41,12 @@ static int	 source_take(struct logsink_source *, enum log_level,
 		    const struct log_field *, int);
 static int	 source_fields(const struct logsink_source *,
 		    const struct log_record *, struct log_field *);
+
+uint64_t
+logsource_suppressed(void)
+{
+	return (suppressed);
+}
 
 static uint64_t
 now(void)
@@ -121,6 +129,7 @@ event_take(struct logsink_events *le, enum log_level level, const char *vm,
 	if (!bucket_take(lb, bad ? EVENT_BURST : BUCKET_BURST,
 	    bad ? EVENT_RATE : BUCKET_RATE)) {
 		lb->lb_dropped++;
+		suppressed++;
 		return (0);
 	}
 	event_report(lb, vm, uid);
@@ -211,6 +220,7 @@ source_take(struct logsink_source *ls, enum log_level level,
 	if (!event) {
 		if (!bucket_take(&ls->ls_records, BUCKET_BURST, BUCKET_RATE)) {
 			ls->ls_records.lb_dropped++;
+			suppressed++;
 			return (0);
 		}
 		bucket_report(&ls->ls_records, ls->ls_vm);

@@ -47,6 +47,7 @@ static int	parent_ready(struct imsgev *, struct ibuf *, int *);
 static int	parent_vm_open(struct imsgev *, struct ibuf *, int *);
 static int	parent_vm_unregistered(struct imsgev *, struct ibuf *, int *);
 static int	parent_vm_kill(struct imsgev *, struct ibuf *, int *);
+static int	parent_stats(struct imsgev *, struct ibuf *, int *);
 static int	parent_unlisten(struct imsgev *, struct ibuf *, int *);
 
 /* Who sends: the frontend. */
@@ -55,6 +56,7 @@ static const struct imsgev_handler parent_table[] = {
 	{ MSG_VM_OPEN,		PARENT_RUNNING,		parent_vm_open },
 	{ MSG_VM_UNREGISTERED,	PARENT_RUNNING,	parent_vm_unregistered },
 	{ MSG_VM_KILL,		PARENT_RUNNING,		parent_vm_kill },
+	{ MSG_DAEMON_STATS_ASK,	PARENT_RUNNING,		parent_stats },
 	{ MSG_SETUP_UNLISTEN,	PARENT_RUNNING,		parent_unlisten },
 	{ MSG_SETUP_ACK,	PARENT_OWED,		reload_ack },
 	{ MSG_SETUP_ASK,	PARENT_RUNNING,		reload_ask },
@@ -597,6 +599,26 @@ parent_vm_kill(struct imsgev *iev, struct ibuf *b, int *fd)
 	if (msg_u32_decode(b, &vmid) == -1)
 		return (-1);
 	engines_kill_one(vmid);
+	return (0);
+}
+
+static int
+parent_stats(struct imsgev *iev, struct ibuf *b, int *fd)
+{
+	const uint32_t		*limits = penv->conf.limits;
+	struct msg_daemon_stats	 m;
+
+	(void)b;
+	(void)fd;
+	memset(&m, 0, sizeof(m));
+	engines_stats(&m);
+	m.suppressed = logsource_suppressed();
+	m.dropped = logsink_lost();
+	m.ksm = (int)ksm_status();
+	m.max_vms = limits[CONF_VMS];
+	m.max_out_shim = limits[CONF_OUT_SHIM];
+	m.max_out_vm = limits[CONF_OUT_VM];
+	imsgev_send(iev, MSG_DAEMON_STATS, -1, msg_daemon_stats_encode(&m));
 	return (0);
 }
 

@@ -192,6 +192,8 @@ void	 engines_kill_owing(void (*tell)(const char *));
 void	 engines_next(void);	/* start who waits, as far as possible */
 int	 engines_alive(void);	/* engines whose VM is not lost */
 int	 engines_running(void);	/* engine processes */
+/* What is known of them, for cc-proxyctl(8). */
+void	 engines_stats(struct msg_daemon_stats *);
 void	 engines_stop(void);
 void	 engines_kill(void);
 void	 engines_kill_one(uint32_t vmid);

@@ -151,6 +151,7 @@ vme_ctl_command(struct vme_conn *c, uint32_t code, const void *payload,
 	if (len > 0)
 		memcpy(t->order.msg + HYP_CTL_HEADER_SIZE, payload, len);
 	c->txn = t;
+	env->counts.commands++;
 	TAILQ_INSERT_TAIL(&ctl.sendq, t, entry);
 	vme_ctl_send();
 }
@@ -185,6 +186,18 @@ vme_ctl_forget(struct vme_conn *c)
 	}
 }
 
+void
+vme_ctl_stats(struct msg_vm_stats *m)
+{
+	const struct vme_txn	*t;
+
+	if (ctl.fd == -1)
+		return;
+	TAILQ_FOREACH(t, &ctl.sendq, entry)
+		m->cmd_queued++;
+	m->cmd_sent = ctl.inflight + (ctl.destroy != NULL);
+}
+
 static void
 vme_ctl_finish(struct vme_txn *t, uint32_t code, const void *payload,
     size_t len)
@@ -193,6 +206,10 @@ vme_ctl_finish(struct vme_txn *t, uint32_t code, const void *payload,
 
 	if ((c = t->conn) != NULL) {
 		c->txn = NULL;
+		/* To 1.x a VM that ends has done as it was told. */
+		if (code != HYP_ACK && (code != VME_UNANSWERED ||
+		    c->proto != MSG_PROTO_1))
+			env->counts.failed++;
 		t->done(c, code, payload, len);
 	}
 	vme_ctl_free(t);

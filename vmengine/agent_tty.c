@@ -211,18 +211,21 @@ vme_tty_message(struct vme_run *run, uint64_t seq, uint8_t *p, size_t len)
 	    seq - run->session->base < run->session->nseq)
 		s = run->session;
 	else if ((s = vme_session_by_seq(seq)) == NULL) {
+		env->counts.dropped += len;
 		vme_tty_stray("couldn't find client with seq number", seq);
 		return (0);
 	}
 	if (s->raw)
 		return (vme_tty_raw(run, s, seq, p, len));
 	if (s == env->null_session) {
+		env->counts.dropped += len;
 		vme_vmlog(LOGL_INFO, "io",
 		    "discarded %zu bytes of the null session", len);
 		vme_tty_hexdump("null session", p + HYP_TTY_HEADER_SIZE, len);
 		return (0);
 	}
 	if (!s->claimed) {
+		env->counts.dropped += len;
 		vme_tty_stray("no shim has claimed the token of seq number",
 		    seq);
 		return (0);
@@ -250,10 +253,12 @@ vme_tty_message(struct vme_run *run, uint64_t seq, uint8_t *p, size_t len)
 		vme_process_ended(s);
 	} else if (vme_session_lossy(s, (run->session == s ? run->len : 0) +
 	    total)) {
+		env->counts.dropped += len;
 		return (0);
 	} else {
 		opcode = seq == s->base ? FRM_STDOUT : FRM_STDERR;
 		frm_encode(p, FRM_STREAM, opcode, 0, (uint32_t)len);
+		env->counts.out += len;
 	}
 	vme_tty_append(run, s, p, total);
 	return (0);
@@ -295,8 +300,10 @@ vme_tty_raw(struct vme_run *run, struct vme_session *s, uint64_t seq,
 	size_t	 total;
 
 	total = HYP_TTY_HEADER_SIZE + len;
-	if (total > HYP_MESSAGE_MAX)
+	if (total > HYP_MESSAGE_MAX) {
+		env->counts.dropped += len;
 		return (0);
+	}
 	/* hyperstart's ends are passed on when they are known to be some. */
 	if (env->dialect == VME_HYPERSTART && seq == s->base) {
 		if (len == 0) {
@@ -323,6 +330,7 @@ vme_tty_raw(struct vme_run *run, struct vme_session *s, uint64_t seq,
 		}
 	}
 	hyp_tty_encode(p, seq, len);
+	env->counts.out += len;
 	vme_tty_hexdump("<- writing to client", p + HYP_TTY_HEADER_SIZE, len);
 	vme_tty_append(run, s, p, total);
 	return (0);
@@ -408,6 +416,12 @@ vme_tty_resume(void)
 	vme_tty_messages();
 	if (tty.fd != -1 && !tty.paused)
 		vme_watch(&tty.rev, NULL);
+}
+
+int
+vme_tty_waits(const struct vme_session *s)
+{
+	return (tty.paused && tty.full == s);
 }
 
 /* A guest can cause these at will: one line a second. */

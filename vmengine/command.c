@@ -118,6 +118,7 @@ vme_command_resume(struct vme_conn *c)
 		if (!c->expired)
 			return;
 		vme_ctl_forget(c);
+		env->counts.failed++;
 		vme_conn_fail(c, c->opcode,
 		    "timeout waiting for the VM agent");
 		vme_conn_done(c);
@@ -204,6 +205,7 @@ vme_attached(struct vme_conn *c, int opcode)
 			return;
 		}
 	c->attached = 1;
+	env->counts.opened += c->ntokens;
 	if (c->proto == MSG_PROTO_1)
 		payload = rpc_version_data(&len);
 	else

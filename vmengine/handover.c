@@ -52,6 +52,7 @@ const struct imsgev_handler vme_frontend_table[] = {
 	{ MSG_CONN_END,		VME_SERVING,	vme_handover_end },
 	{ MSG_ASK_ANSWER,	VME_SERVING,	vme_answer },
 	{ MSG_VM_CLOSE,		VME_SERVING,	vme_close },
+	{ MSG_VM_STATS_ASK,	VME_SERVING,	vme_stats },
 	{ 0, 0, NULL }
 };
 
@@ -175,6 +176,7 @@ vme_handover_end(struct imsgev *iev, struct ibuf *b, int *fd)
 	who.proto = h->msg.proto == MSG_PROTO_1 ? 1 : 3;
 	c = vme_conn_new(connid, &who, h->fd);
 	c->fresh = 1;
+	env->counts.served++;
 	c->proto = h->msg.proto;
 	if (c->proto == MSG_PROTO_1)
 		c->frames = vme_rpc_frames;

@@ -33,6 +33,7 @@ vme_rpc_io_new(const struct audit_who *who, int fd, int nseq)
 	s = vme_session_new("", env->next_seq, nseq);
 	env->next_seq += (uint64_t)nseq;
 	s->raw = 1;
+	env->counts.opened++;
 	(void)vme_session_claim(s, c);
 	vme_conn_update(c);
 }

@@ -58,6 +58,12 @@ vme_stdin_close(void)
 	in.outlen = 0;
 }
 
+size_t
+vme_stdin_kept(void)
+{
+	return (in.outlen);
+}
+
 int
 vme_stdin_writable(void)
 {
@@ -166,6 +172,7 @@ vme_stdin_frames(struct vme_conn *c, uint8_t *p, size_t len)
 		if (env->dialect == VME_HYPERSTART)
 			return (vme_stdin_pace(c->session, p, h.hdrlen,
 			    h.len));
+		env->counts.in += h.len;
 		vme_tty_hexdump("-> writing to hyper", p + off + h.hdrlen,
 		    h.len);
 		if (h.len > HYP_TTY_PAYLOAD_MAX) {
@@ -223,6 +230,7 @@ vme_stdin_pace(struct vme_session *s, uint8_t *p, size_t hdrlen, size_t len)
 	if (s->terminated || s->exited || s->has_status)
 		return (hdrlen + len);
 	n = len < HYP_STDIN_MAX ? len : HYP_STDIN_MAX;
+	env->counts.in += n;
 	vme_tty_hexdump("-> writing to hyper", p + hdrlen, n);
 	start = p + hdrlen - HYP_TTY_HEADER_SIZE;
 	hyp_tty_encode(start, base, n);
@@ -280,6 +288,7 @@ vme_stdin_relay(struct vme_conn *c, uint8_t *p, size_t len)
 		if (env->dialect == VME_HYPERSTART)
 			return (vme_stdin_pace(c->session, p,
 			    HYP_TTY_HEADER_SIZE, n));
+		env->counts.in += n;
 		if (n > HYP_TTY_PAYLOAD_MAX) {
 			vme_stdin_split(seq, p + HYP_TTY_HEADER_SIZE, n);
 			return (total);

@@ -258,6 +258,7 @@ vme_commit(struct imsgev *iev, struct ibuf *b, int *fd)
 	env->frontend.iev_takes_fds = 1;
 	iev->iev_state = VME_READY;
 	env->state = VME_READY;
+	env->started = vme_now();
 	vme_dialect_init();
 	/* 1.x clients see the numbers: they begin with 1. */
 	env->next_seq = 1;

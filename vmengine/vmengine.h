@@ -184,6 +184,13 @@ enum vme_dialect {
 	VME_HYPERSTART
 };
 
+/* What happened so far: only grows.  See msgstats.h. */
+struct vme_counts {
+	uint64_t	 commands, failed;
+	uint64_t	 out, in, dropped;
+	uint64_t	 opened, served;
+};
+
 enum vme_state {
 	VME_SETUP = 0x01,	/* waiting for the parent's VM_COMMIT */
 	VME_READY = 0x02,	/* waiting for the agent's READY */
@@ -212,6 +219,8 @@ struct vme_env {
 	unsigned int		 ngone;
 	int			 unregistered;
 	int			 told_lost;	/* the parent */
+	uint64_t		 started;	/* ms, as vme_now() */
+	struct vme_counts	 counts;
 	int			 ctl_fd, io_fd, console_fd, peer_fd;
 	struct vme_conns	 conns;
 	unsigned int		 nconns;
@@ -390,6 +399,7 @@ typedef void vme_ctl_done(struct vme_conn *, uint32_t code, const uint8_t *,
 void	 vme_ctl_command(struct vme_conn *, uint32_t code, const void *,
 	    size_t, uint64_t base, vme_ctl_done *);
 void	 vme_ctl_forget(struct vme_conn *);
+void	 vme_ctl_stats(struct msg_vm_stats *);
 uint32_t vme_ctl_patience(int code);
 
 /* agent_tty.c: the I/O channel */
@@ -397,6 +407,7 @@ void	 vme_tty_init(int fd);
 void	 vme_tty_close(void);
 void	 vme_tty_drain(void);
 void	 vme_tty_resume(void);
+int	 vme_tty_waits(const struct vme_session *);	/* for its shim */
 void	 vme_tty_hexdump(const char *, const uint8_t *, size_t);
 
 /*
@@ -409,6 +420,7 @@ void	 vme_tty_hexdump(const char *, const uint8_t *, size_t);
 /* stdin.c: to the I/O channel, whose descriptor stays agent_tty.c's */
 void	 vme_stdin_init(int fd);
 void	 vme_stdin_close(void);
+size_t	 vme_stdin_kept(void);	/* bytes the VM does not take */
 /* May input be written at all; by this connection?  If not it waits. */
 int	 vme_stdin_writable(void);
 int	 vme_stdin_ready(struct vme_conn *);
@@ -432,6 +444,9 @@ int	 vme_reload_abort(struct imsgev *, struct ibuf *, int *);
 /* console.c */
 void	 vme_console_init(int fd);
 void	 vme_console_close(void);
+
+/* stats.c */
+int	 vme_stats(struct imsgev *, struct ibuf *, int *);
 
 /* handover.c: what the frontend passes on */
 extern const struct imsgev_handler vme_frontend_table[];

@@ -67,6 +67,7 @@ int	 vme_main(int, char *[]);
 #include "../../vmengine/sandbox_vmengine.c"
 #include "../../vmengine/session.c"
 #include "../../vmengine/signal.c"
+#include "../../vmengine/stats.c"
 #include "../../vmengine/stdin.c"
 #include "../../vmengine/vmengine.c"
 #undef main
