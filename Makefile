@@ -83,8 +83,8 @@ vmengine_SRCS	:= vmengine.c conn.c out.c command.c session.c agent_ctl.c \
 		   agent_tty.c console.c dialect.c handover.c process.c \
 		   reload.c rpc.c rpc_io.c signal.c stats.c stdin.c \
 		   sandbox_vmengine.c
-ctl_SRCS	:= cc-proxyctl.c ask.c limits.c reload.c run.c session.c show.c \
-		   term.c
+ctl_SRCS	:= cc-proxyctl.c ask.c http.c limits.c metrics.c reload.c run.c \
+		   session.c show.c term.c top.c
 guest_SRCS	:= ccp-guest.c accept.c channel.c command.c container.c cred.c ctl.c \
 		   file.c job.c json.c mounts.c net.c pod.c process.c \
 		   profile.c ps.c rootfs.c spawn.c tty.c vm.c
@@ -214,6 +214,7 @@ UNITS		:= $(filter %.service %.socket,$(SYSTEMD))
 $(SYSTEMD): $(BUILD)/%: %.in
 	@mkdir -p $(@D)
 	@sed -e 's,@libexecdir@,$(LIBEXECDIR),g' \
+	    -e 's,@bindir@,$(BINDIR),g' \
 	    -e 's,@localstatedir@/run,$(RUNSTATEDIR),g' $< >$@
 
 install-systemd: $(SYSTEMD)

@@ -223,6 +223,13 @@ ask_take(struct asker *a)
 	return (st);
 }
 
+const struct status_vm *
+status_find(const struct status *st, const struct status_vm *v)
+{
+	return (st->nvms == 0 ? NULL : bsearch(v, st->vms, st->nvms,
+	    sizeof(*st->vms), by_id));
+}
+
 void
 status_free(struct status *st)
 {

@@ -41,6 +41,8 @@ static const struct {
 } commands[] = {
 	{ "status",	ctl_status },
 	{ "reload",	ctl_reload },
+	{ "metrics",	ctl_metrics },
+	{ "top",	ctl_top },
 	{ "register",	ctl_register },
 	{ "unregister",	ctl_unregister },
 	{ "hyper",	ctl_hyper },
@@ -48,7 +50,9 @@ static const struct {
 };
 
 static const char usage[] =
-"usage: cc-proxyctl [-s socket] [--json] status\n"
+"usage: cc-proxyctl [-s socket] [--json] status [-v [id]]\n"
+"       cc-proxyctl [-s socket] metrics [--http]\n"
+"       cc-proxyctl [-s socket] top [-d seconds] [-n count] [-o key]\n"
 "       cc-proxyctl [-s socket] reload\n"
 "       cc-proxyctl [-s socket] register id ctlsocket iosocket [console]\n"
 "       cc-proxyctl [-s socket] unregister id\n"

@@ -50,6 +50,8 @@ int	 ctl_control(const struct ctl_conf *, const char **error);
  */
 int	 ctl_status(const struct ctl_conf *, int, char **);	/* show.c */
 int	 ctl_reload(const struct ctl_conf *, int, char **);	/* reload.c */
+int	 ctl_metrics(const struct ctl_conf *, int, char **);	/* metrics.c */
+int	 ctl_top(const struct ctl_conf *, int, char **);	/* top.c */
 int	 ctl_run(const struct ctl_conf *, int, char **);	/* run.c */
 
 /* session.c */
@@ -79,6 +81,12 @@ void	 session_end(struct ccp *);
  * It is restored at exit(3) at the latest.
  */
 void	 term_raw(void);
+/*
+ * A screen of its own on stdout, and each key from stdin as it is pressed
+ * but for those that make signals.  It and term_restore() may be called by
+ * signal handlers.
+ */
+void	 term_screen(void);
 void	 term_restore(void);
 int	 term_is_raw(void);
 

@@ -92,7 +92,12 @@ uses_get(struct uses *u, const struct status *st)
 	    NULL, NULL);
 	add(u, "clients", st->daemon.unrouted, st->limits.clients, NULL,
 	    NULL);
-	/* Nobody counts those of root. */
+	/* Whom nobody comes near to; nobody counts the clients of root. */
+	add(u, "clients per uid", 0, st->limits.clients_uid, NULL, NULL);
+	add(u, "clients per vm", 0, st->limits.clients_vm, NULL, NULL);
+	add(u, "tokens per vm", 0, st->limits.tokens_vm, NULL, NULL);
+	add(u, "output per shim", 0, d->max_out_shim, NULL, NULL);
+	add(u, "output per vm", 0, d->max_out_vm, NULL, NULL);
 	for (i = 0; i < st->nuids; i++)
 		if (st->uids[i].uid != 0)
 			add(u, "clients per uid", st->uids[i].clients,

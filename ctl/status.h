@@ -65,6 +65,9 @@ int	 ask_read(struct asker *);
 /* The complete answer, VMs by id; the caller frees it with status_free(). */
 struct status *ask_take(struct asker *);
 void	 status_free(struct status *);
+/* The same VM in another answer, or NULL. */
+const struct status_vm *status_find(const struct status *,
+	    const struct status_vm *);
 /* All of it: the caller frees the answer, or -1 and error. */
 int	 ask(const struct ctl_conf *, struct status **, const char **error);
 

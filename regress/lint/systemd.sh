@@ -10,6 +10,7 @@ cd "$(dirname "$0")/../.."
 . regress/lint/lint.subr
 
 exposure=19	# tenths; the manual tells what keeps it from being less
+metrics=12	# the same of the metrics, whose socket is passed
 units=/lib/systemd/system
 users='_ccengine _ccproxy'
 dirs='run/cc-oci-runtime run/clear-containers'
@@ -20,13 +21,14 @@ trap 'rm -rf "$root"' EXIT
 
 # BUILD: a lint leaves no trace in the directory that is being tested.
 env -u MAKEFLAGS -u MAKELEVEL make -s BUILD="$root/build" DESTDIR="$root" \
-    LIBEXECDIR="$root/libexec" UNITDIR=$units \
+    LIBEXECDIR="$root/libexec" BINDIR="$root/bin" UNITDIR=$units \
     SYSUSERSDIR=/usr/lib/sysusers.d TMPFILESDIR=/usr/lib/tmpfiles.d \
     install-systemd
 
 # What is verified must be there to be executed.
-mkdir -p "$root/libexec/clear-containers"
+mkdir -p "$root/libexec/clear-containers" "$root/bin"
 cp /bin/true "$root/libexec/clear-containers/cc-proxy"
+cp /bin/true "$root/bin/cc-proxyctl"
 verify() {
 	systemd-analyze verify --man=no --generators=no "$@" 2>&1 |
 	    grep -F "$root" || :
@@ -51,6 +53,14 @@ else
 	    --threshold=$exposure "$root$units/cc-proxy.service" 2>&1) &&
 	    found=
 	verdict "systemd: exposure of at most $exposure tenths" "$found"
+	# It wants a name of an instance.
+	cp "$root$units/cc-proxy-metrics@.service" \
+	    "$root/cc-proxy-metrics@1.service"
+	found=$(systemd-analyze security --no-pager --offline=true \
+	    --threshold=$metrics "$root/cc-proxy-metrics@1.service" 2>&1) &&
+	    found=
+	verdict "systemd: metrics: exposure of at most $metrics tenths" \
+	    "$found"
 fi
 
 if ! command -v systemd-sysusers >/dev/null; then
