@@ -32,8 +32,10 @@ struct row {
 };
 
 struct top {
+	const struct ctl_conf *conf;
 	struct asker	 asker;
 	int		 asking;
+	int		 tried;		/* to connect again */
 	struct status	*now, *before;
 	struct row	*rows;
 	size_t		 nrows;
@@ -74,6 +76,7 @@ static void	 show_plain(struct top *);
 static void	 show_screen(struct top *);
 static void	 line(FILE *, const char *, unsigned int, const char *);
 static void	 show(struct top *);
+static void	 again(struct top *);
 static int	 on_key(struct top *, char);
 static int	 on_answer(struct top *);
 static int	 wait_and_act(struct top *);
@@ -411,6 +414,24 @@ show(struct top *t)
 		show_plain(t);
 }
 
+/*
+ * The daemon closes who has been stopped for too long: begin again.  The next
+ * answer is compared with the last there was.
+ */
+static void
+again(struct top *t)
+{
+	struct asker	 a;
+
+	if (t->tried || ask_try(&a, t->conf) == -1)
+		ctl_errx("top: %s", t->asker.error);
+	ask_close(&t->asker);
+	t->asker = a;
+	t->tried = 1;
+	t->asking = 0;
+	t->next = now_ms() + t->interval;
+}
+
 /* 1: quit. */
 static int
 on_key(struct top *t, char key)
@@ -435,7 +456,7 @@ on_key(struct top *t, char key)
 static int
 on_answer(struct top *t)
 {
-	t->asking = 0;
+	t->asking = t->tried = 0;
 	free_rows(t);
 	status_free(t->before);
 	t->before = t->now;
@@ -456,8 +477,10 @@ wait_and_act(struct top *t)
 	int		 r;
 
 	if (!t->asking && now >= t->next) {
-		if (ask_send(&t->asker) == -1)
-			ctl_errx("top: %s", t->asker.error);
+		if (ask_send(&t->asker) == -1) {
+			again(t);
+			return (0);
+		}
 		t->asking = 1;
 		t->next = now + t->interval;
 	}
@@ -485,7 +508,7 @@ wait_and_act(struct top *t)
 	}
 	if (pfd[0].fd != -1 && pfd[0].revents != 0) {
 		if ((r = ask_read(&t->asker)) == -1)
-			ctl_errx("top: %s", t->asker.error);
+			again(t);
 		if (r == 1)
 			return (on_answer(t));
 	}
@@ -547,6 +570,7 @@ ctl_top(const struct ctl_conf *conf, int argc, char **argv)
 	struct top	 t;
 
 	memset(&t, 0, sizeof(t));
+	t.conf = conf;
 	options(&t, argc, argv);
 	ask_open(&t.asker, conf);
 	if (t.screen) {

@@ -30,7 +30,7 @@
 #define FE_REQUEST_TIME	60	/* seconds for a request that was begun */
 #define FE_ACCEPT_PAUSE	1	/* seconds without descriptors */
 #define FE_CONTROL_MAX	16	/* administration clients */
-#define FE_CONTROL_TIME	10	/* seconds one takes nothing of its answer */
+#define FE_CONTROL_TIME	5	/* seconds one takes nothing of its answer */
 #define FE_STATS_TIME	1	/* seconds that engines have to answer */
 #define FE_STATS_PACE	100	/* ms between two rounds of questions */
 #define FE_UIDS_SHOWN	16	/* users with the most clients */

@@ -30,6 +30,11 @@ FIXED(vm_conf)
 FIXED(handover)
 FIXED(ctl_daemon)
 FIXED(ctl_vm)
+FIXED(vm_stats)
+FIXED(daemon_stats)
+FIXED(ctl_stats)
+FIXED(ctl_parent)
+FIXED(ctl_limits)
 
 static struct ibuf *
 rule_trip(struct ibuf *b)
@@ -141,8 +146,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		conf_trip, vm_open_trip, vm_failed_trip, vm_conf_trip,
 		handover_trip, ctl_daemon_trip, ctl_vm_trip, rule_trip,
 		u32_trip, u32u32_trip, u32u8_trip, u32str_trip, text_trip,
-		u8_trip,
-		tokens_trip, token_trip, chunk_trip
+		u8_trip, tokens_trip, token_trip, chunk_trip, vm_stats_trip,
+		daemon_stats_trip, ctl_stats_trip, ctl_parent_trip,
+		ctl_limits_trip
 	};
 	struct ibuf			*out, view;
 	uint8_t				*copy;

@@ -38,6 +38,7 @@ static struct tokens	 tokens;
 static void	 play_conf(unsigned int);
 static void	 play_message(struct imsg *);
 static void	 play_freed(struct ibuf *);
+static void	 play_stats(struct ibuf *);
 static void	 play_asked(uint32_t, struct ibuf *);
 static struct client *play_client(uint32_t);
 static void	 play_reply(struct client *, unsigned int);
@@ -291,6 +292,20 @@ play_hear(void)
 		BUG("to the frontend: no message");
 }
 
+/* One answer for each question. */
+static void
+play_stats(struct ibuf *b)
+{
+	struct msg_vm_stats	 m;
+
+	if (msg_vm_stats_decode(b, &m) == -1 || m.fullest > m.queued ||
+	    m.full > m.streams || m.failed > m.commands)
+		BUG("VM_STATS");
+	if (w.nstats == 0)
+		BUG("VM_STATS that nobody asked for");
+	w.nstats--;
+}
+
 static struct client *
 play_client(uint32_t connid)
 {
@@ -352,6 +367,9 @@ play_message(struct imsg *m)
 		break;
 	case MSG_TOKEN_FREED:
 		play_freed(&b);
+		break;
+	case MSG_VM_STATS:
+		play_stats(&b);
 		break;
 	default:
 		play_asked(m->hdr.type, &b);
@@ -629,6 +647,10 @@ play_step(struct input *in)
 	case 18:
 		if (!w.honest)
 			play_lie(in);
+		else if (w.up) {
+			w.nstats++;
+			play_send(&w.frontend, MSG_VM_STATS_ASK, -1, NULL);
+		}
 		break;
 	default:
 		client_step(in, op & 31);

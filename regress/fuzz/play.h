@@ -64,6 +64,7 @@ struct world {
 	size_t		 cut;		/* writes are in pieces */
 	int		 up, lost, error, closed;	/* for the frontend */
 	int		 parent_fd, frontend_fd;
+	unsigned int	 nstats;	/* questions without an answer yet */
 	struct imsgbuf	 parent, frontend;
 	struct msg_vm_conf conf;
 	uint32_t	 generation;

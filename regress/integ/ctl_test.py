@@ -262,13 +262,16 @@ class Terminal:
 def usage_and_errors_exit_with_1_and_say_why(e):
 	for args in ([], ["-x"], ["status", "more"], ["register", "a"],
 	    ["unregister"], ["hyper", "a"], ["run", "a", "b"],
-	    ["run", "a", "b", "--"], ["run", "-E"], ["nonsense"]):
+	    ["run", "a", "b", "--"], ["run", "-E"], ["nonsense"],
+	    ["status", "-x"], ["status", "-v", "a", "b"], ["metrics", "x"],
+	    ["metrics", "--htt", "x"], ["top", "-x"]):
 		r = subprocess.run([CTL] + args, stdin=subprocess.DEVNULL,
 		    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 		equal((r.returncode, r.stdout), (1, b""), "%r" % args)
 		contains(r.stderr, b"usage: cc-proxyctl", "%r" % args)
 	nobody = os.path.join(e.dir, "nobody.sock")
-	for args in (["status"], ["unregister", "x"], ["run", "a", "b", "c"]):
+	for args in (["status"], ["unregister", "x"], ["run", "a", "b", "c"],
+	    ["metrics"], ["top", "-n", "1"]):
 		r = subprocess.run([CTL, "-s", nobody] + args,
 		    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 		equal(r.returncode, 1, "%r without a daemon" % args)
@@ -318,12 +321,16 @@ def status_as_text_and_as_json(e):
 	    re.M) is None:
 		raise Fail("no row for the VM: %r" % text)
 	o = json.loads(e.ok("--json", "status"))
-	equal(sorted(o), ["daemon", "vms"], "members")
+	equal(sorted(o), ["daemon", "limits", "near", "vms"], "members")
 	equal(o["daemon"]["socket"], e.sock, "socket")
 	equal(o["daemon"]["pid"], e.procs[0].pid, "pid")
 	vm = [v for v in o["vms"] if v["id"] == "stat"]
 	equal(len(vm), 1, "rows of the VM")
 	equal((vm[0]["state"], vm[0]["uid"]), ("up", os.getuid()), "row")
+	equal((vm[0]["answered"], vm[0]["stats"]["agent"],
+	    vm[0]["stats"]["commands_total"]), ("now", "ccp-guest", 1),
+	    "numbers")
+	contains(e.ok("status", "-v", "stat"), b"ccp-guest", "details")
 	e.ok("unregister", "stat")
 
 

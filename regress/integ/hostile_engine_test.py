@@ -23,7 +23,7 @@ MAY = {("parent", "early"): {"SETUP_READY"},
     ("parent", "reload"): {"SETUP_ACK"},
     ("parent", "late"): {"VM_LOST"},
     ("peer", "early"): {"VM_UP", "VM_ERROR"},
-    ("peer", "late"): {"VM_LOST", "CONN_TAKEN", "CONN_CLOSED",
+    ("peer", "late"): {"VM_LOST", "VM_STATS", "CONN_TAKEN", "CONN_CLOSED",
     "ASK_UNREGISTER", "ASK_ID", "ASK_TOKEN", "ASK_MINT", "TOKEN_FREED"}}
 NOBODYS = b"A" * 43 + b"="	# a token
 
@@ -387,6 +387,39 @@ def payloads(r):
 	for name, payload, before in thinned(lies):
 		r.lie("peer", True, lambda p: message(r.number[name],
 		    payload(p)), "malformed %s" % name, before=before)
+	# Numbers: asked for, once, and such that they can be shown.
+	size = r.info["VM_STATS"][0]
+	numbers = lambda n, dialect=0: struct.pack(">BB", dialect, 3) + \
+	    struct.pack(">Q", n) * ((size - 2) // 8)
+	for payload in thinned((numbers(1), numbers(1 << 63), numbers(1, 9))):
+		r.lie("peer", True, message(r.number["VM_STATS"], payload),
+		    "malformed VM_STATS")
+	def ask():
+		return Task(lambda: json.loads(subprocess.run([binary(
+		    "cc-proxyctl"), "-s", r.d.path, "--json", "status"],
+		    stdout=subprocess.PIPE, timeout=CEILING).stdout))
+
+	def of(t, p):
+		return [v for v in t.get()["vms"] if v["id"] == p.id][0]
+	p = r.engine(True)
+	t = ask()
+	p.heard("VM_STATS_ASK")
+	p.say("peer", "VM_STATS", numbers((1 << 63) - 1))
+	v = of(t, p)
+	equal((v["answered"], v["stats"]["output_bytes"]), ("now",
+	    (1 << 63) - 1), "what it says of itself")
+	for args in (["status"], ["status", "-v"], ["metrics"],
+	    ["top", "-n", "2", "-d", "0.1"]):
+		subprocess.run([binary("cc-proxyctl"), "-s", r.d.path] + args,
+		    stdout=subprocess.DEVNULL, timeout=CEILING, check=True)
+	# It owes an answer by now, one.
+	p.raw("peer", message(r.number["VM_STATS"], numbers(5)) * 2)
+	r.killed(p, "peer", "malformed VM_STATS")
+	p = r.engine(True)
+	t = ask()
+	equal(of(t, p)["answered"], "never", "answer of a silent engine")
+	p.do("exit", 0)
+	r.finish(p)
 	for bad in (b"\0\4x\0yz", b"\0\0z", b"\xff\xff"):
 		r.lie("peer", False, message(r.number["VM_ERROR"], bad),
 		    "malformed VM_ERROR")

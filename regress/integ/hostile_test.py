@@ -15,6 +15,7 @@ from tenants import *
 ALICE, BOB = 3001, 3002
 VM_OPEN, VM_OPENED, VM_FAILED, VM_KILL = 0x201, 0x202, 0x203, 0x210
 BEGIN, ACK, SWITCH, ASK, DONE = 0x108, 0x10a, 0x10b, 0x10d, 0x10f
+STATS_ASK = 0x230
 CTL, IO, ENGINE, POLICY, LIMIT = range(5)
 EACCES, ENOENT, ECONNREFUSED = 13, 2, 111
 
@@ -169,6 +170,10 @@ def truth():
 		p.good.wait_accept("io")
 		p.client(kind=1)
 		equal(p.open("y", fd="conn1", proto=1), "opened", "of 1.x")
+		p.send(STATS_ASK)
+		numbers = p.wait_msg("DAEMON_STATS")[1]
+		equal((len(numbers), struct.unpack(">Q", numbers[1:9])[0]),
+		    (89, 2), "numbers of the parent: engines that run")
 
 
 @test("hostile", "paths outside, links, .., other owners", private=False)
@@ -295,6 +300,8 @@ def malformed():
 	    (BEGIN, b"\0" * 4, "unexpected message SETUP_BEGIN .*"),
 	    (SWITCH, b"\0" * 4, "unexpected message SETUP_SWITCH .*"),
 	    (DONE, b"\0" * 5, "unexpected message SETUP_DONE .*"),
+	    (STATS_ASK, b"\0", "DAEMON_STATS_ASK of 1 bytes"),
+	    (STATS_ASK + 1, b"\0" * 89, "unexpected message DAEMON_STATS .*"),
 	    (0xffff, b"", "unexpected message unknown .*")]
 	for kind, payload, why in lies:
 		with Puppet() as p:
@@ -424,6 +431,11 @@ def floods():
 			check(fds < 1000, "%d descriptors" % fds)
 			check(len(p.d.engines()) <= 20, "engines")
 			check(len(p.d.log_lines()) < 20000, "log lines")
+	with Puppet() as p:
+		note("questions: %s" % p.do("flood", STATS_ASK, "-", "none"))
+		kb = peak(p.d.pid)
+		check(p.d.running(), "the parent ended")
+		check(ccp.sanitized() or kb < 32 * 1024, "%d KiB" % kb)
 
 
 ccp.main()

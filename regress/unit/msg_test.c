@@ -253,6 +253,133 @@ ctl_vm_redo(struct ibuf *b)
 	    msg_ctl_vm_encode(&m));
 }
 
+#define FULL(name)	m.name = full ? INT64_MAX : 0;
+
+static void
+vm_stats_fill(struct msg_vm_stats *s, int full)
+{
+	struct msg_vm_stats	 m;
+
+	memset(&m, 0, sizeof(m));
+	if (full) {
+		m.dialect = MSG_DIALECT_MAX - 1;
+		m.protos = (1 << MSG_PROTO_MAX) - 1;
+	}
+	MSG_VM_NUMBERS(FULL)
+	*s = m;
+}
+
+static void
+daemon_stats_fill(struct msg_daemon_stats *s, int full)
+{
+	struct msg_daemon_stats	 m;
+
+	memset(&m, 0, sizeof(m));
+	if (full)
+		m.ksm = MSG_KSM_MAX - 1;
+	MSG_DAEMON_NUMBERS(FULL)
+	*s = m;
+}
+
+static struct ibuf *
+vm_stats_make(int full)
+{
+	struct msg_vm_stats	 m;
+
+	vm_stats_fill(&m, full);
+	return (msg_vm_stats_encode(&m));
+}
+
+static struct ibuf *
+vm_stats_redo(struct ibuf *b)
+{
+	struct msg_vm_stats	 m;
+
+	return (msg_vm_stats_decode(b, &m) == -1 ? NULL :
+	    msg_vm_stats_encode(&m));
+}
+
+static struct ibuf *
+daemon_stats_make(int full)
+{
+	struct msg_daemon_stats	 m;
+
+	daemon_stats_fill(&m, full);
+	return (msg_daemon_stats_encode(&m));
+}
+
+static struct ibuf *
+daemon_stats_redo(struct ibuf *b)
+{
+	struct msg_daemon_stats	 m;
+
+	return (msg_daemon_stats_decode(b, &m) == -1 ? NULL :
+	    msg_daemon_stats_encode(&m));
+}
+
+static struct ibuf *
+ctl_stats_make(int full)
+{
+	struct msg_ctl_stats	 m;
+
+	m.vmid = m.age = full ? UINT32_MAX : 0;
+	m.answered = full ? MSG_ANSWERED_MAX - 1 : 0;
+	vm_stats_fill(&m.stats, full);
+	return (msg_ctl_stats_encode(&m));
+}
+
+static struct ibuf *
+ctl_stats_redo(struct ibuf *b)
+{
+	struct msg_ctl_stats	 m;
+
+	return (msg_ctl_stats_decode(b, &m) == -1 ? NULL :
+	    msg_ctl_stats_encode(&m));
+}
+
+static struct ibuf *
+ctl_parent_make(int full)
+{
+	struct msg_ctl_parent	 m;
+
+	m.age = full ? UINT32_MAX : 0;
+	m.answered = full ? MSG_ANSWERED_MAX - 1 : 0;
+	daemon_stats_fill(&m.stats, full);
+	return (msg_ctl_parent_encode(&m));
+}
+
+static struct ibuf *
+ctl_parent_redo(struct ibuf *b)
+{
+	struct msg_ctl_parent	 m;
+
+	return (msg_ctl_parent_decode(b, &m) == -1 ? NULL :
+	    msg_ctl_parent_encode(&m));
+}
+
+static struct ibuf *
+ctl_limits_make(int full)
+{
+	struct msg_ctl_limits	 m = { 0, 0, 0, 0 };
+
+	if (full) {
+		m.clients = 1;
+		m.clients_uid = 2;
+		m.clients_vm = 3;
+		m.tokens_vm = UINT32_MAX;
+	}
+	return (msg_ctl_limits_encode(&m));
+}
+
+static struct ibuf *
+ctl_limits_redo(struct ibuf *b)
+{
+	struct msg_ctl_limits	 m;
+
+	return (msg_ctl_limits_decode(b, &m) == -1 ? NULL :
+	    msg_ctl_limits_encode(&m));
+}
+
 static struct ibuf *
 u32_make(int full)
 {
@@ -450,7 +577,13 @@ static const struct codec	 codecs[] = {
 	{ MSG_CTL_DAEMON, 0, ctl_daemon_make, ctl_daemon_redo },
 	{ MSG_CTL_VM, 0, ctl_vm_make, ctl_vm_redo },
 	{ MSG_CTL_TEXT, 0, text_make, text_redo },
-	{ MSG_CTL_RESULT, 0, u8_make, u8_redo }
+	{ MSG_CTL_RESULT, 0, u8_make, u8_redo },
+	{ MSG_VM_STATS, 0, vm_stats_make, vm_stats_redo },
+	{ MSG_DAEMON_STATS, 0, daemon_stats_make, daemon_stats_redo },
+	{ MSG_CTL_LIMITS, 0, ctl_limits_make, ctl_limits_redo },
+	{ MSG_CTL_PARENT, 0, ctl_parent_make, ctl_parent_redo },
+	{ MSG_CTL_VM_STATS, 0, ctl_stats_make, ctl_stats_redo },
+	{ MSG_CTL_UID, 0, u32u32_make, u32u32_redo }
 };
 
 /* What is made of the bytes: 1 the same, 0 refused, -1 something else. */
@@ -615,6 +748,37 @@ test_limits(void)
 	CHECK(msg_chunk_encode(1, data, MSG_CHUNK_MAX + 1) == NULL);
 }
 
+/* An engine that lies says nothing that cannot be shown. */
+static void
+test_numbers(void)
+{
+	struct msg_vm_stats	 s;
+	struct ibuf		*b;
+
+	test_begin("numbers of 2^63 and more, agents and protocols unknown");
+	vm_stats_fill(&s, 1);
+	s.dropped++;
+	b = msg_vm_stats_encode(&s);
+	CHECK(msg_vm_stats_decode(b, &s) == -1);
+	ibuf_free(b);
+	vm_stats_fill(&s, 0);
+	s.dialect = MSG_DIALECT_MAX;
+	b = msg_vm_stats_encode(&s);
+	CHECK(msg_vm_stats_decode(b, &s) == -1);
+	ibuf_free(b);
+	vm_stats_fill(&s, 0);
+	s.protos = 1 << MSG_PROTO_MAX;
+	b = msg_vm_stats_encode(&s);
+	CHECK(msg_vm_stats_decode(b, &s) == -1);
+	ibuf_free(b);
+	CHECK(strcmp(msg_dialect_name(MSG_DIALECT_HYPERSTART),
+	    "hyperstart") == 0);
+	CHECK(strcmp(msg_dialect_name(-1), "unknown") == 0);
+	CHECK(strcmp(msg_dialect_name(MSG_DIALECT_MAX), "unknown") == 0);
+	CHECK(strcmp(msg_ksm_name(MSG_KSM_SLOW), "slow") == 0);
+	CHECK(strcmp(msg_ksm_name(MSG_KSM_MAX), "untouched") == 0);
+}
+
 static void
 test_names(void)
 {
@@ -639,6 +803,7 @@ main(void)
 	test_flipped();
 	test_strings();
 	test_limits();
+	test_numbers();
 	test_names();
 	return (test_end());
 }
