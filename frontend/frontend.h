@@ -93,12 +93,12 @@ struct fe_token {
 };
 RB_HEAD(fe_tokens, fe_token);
 
-/* Of somebody who is asked how he is. */
+/* Of one who is asked how things are. */
 struct fe_stats {
 	int			 asked;		/* and did not answer yet */
 	int			 awaited;	/* in the present round */
-	int			 fresh;		/* he answered in the last one */
-	int			 known;		/* he answered, ever */
+	int			 fresh;		/* answered in the last one */
+	int			 known;		/* answered, ever */
 	uint64_t		 time;		/* ms, when */
 };
 

@@ -40,6 +40,9 @@ done <<-EOF
 	frontend/frontend.h FE_REQUEST_TIME 60 .It 60 s for such a client
 	frontend/frontend.h FE_UNACKED_MAX 8 .It 8 connections passed on
 	frontend/frontend.h FE_CONTROL_MAX 16 .It 16 clients of the control
+	frontend/frontend.h FE_CONTROL_TIME 5 .It 5 s for such a client to take
+	frontend/frontend.h FE_STATS_TIME 1 .It 1 s for engines and the parent
+	frontend/frontend.h FE_STATS_PACE 100 and 100 ms between two such
 	frontend/frontend.h FE_RPC_TOTAL 67108864 .It 64 MiB of requests of
 	frontend/frontend.h FE_RPC_UID 33554432 .It 32 MiB of them of
 	frontend/frontend.h FE_RESERVE 16777216 .It 16 MiB of memory that
