@@ -161,7 +161,9 @@ stuck, slow = [], []
 @test("stats", "counters are exact, of both protocols", private=False)
 def counters():
 	with serving("") as d:
-		stuck.append(Stuck())
+		# So many engines take long to start with a sanitizer.
+		if not SANITIZED:
+			stuck.append(Stuck())
 		slow.extend(Task(http_ask, "/none", r) for r in (b"",
 		    b"GET /metrics HTTP/1.1\r\n"))
 		vm, one = VM(d), d.vm1()
@@ -595,10 +597,12 @@ def top(d):
 @test("stats", "who is too slow: a control client, requests of HTTP",
     private=False)
 def unread():
-	if not stuck:
-		raise Skip("the first test did not run")
 	for t in slow:
 		equal(t.get()[0], "408", "response to a slow request")
+	if SANITIZED:
+		return
+	if not stuck:
+		raise Skip("the first test did not run")
 	k = stuck.pop()
 	try:
 		k.d.wait_log("control client does not read its answer: closed")
