@@ -121,7 +121,6 @@ done <<-EOF
 	cc_proxy_sock_t /run/cc-oci-runtime/proxy.sock socket
 	cc_proxy_ctl_sock_t /run/clear-containers/proxy.sock.ctl socket
 	cc_proxy_metrics_sock_t /run/clear-containers/metrics.sock socket
-	cc_proxy_metrics_exec_t /usr/bin/cc-proxyctl file
 	cc_proxy_unit_t /usr/lib/systemd/system/cc-proxy-metrics.socket file
 	cc_vm_runtime_t /run/cc-oci-runtime/vm1 dir
 	cc_vm_runtime_t /run/cc-oci-runtime/vm1/console.sock socket
