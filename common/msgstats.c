@@ -172,25 +172,37 @@ msg_ctl_parent_decode(struct ibuf *b, struct msg_ctl_parent *m)
 	    get_daemon(b, &m->stats) == -1 || ibuf_size(b) != 0 ? -1 : 0);
 }
 
+#define ADD32(name)	|| ibuf_add_n32(b, m->name) == -1
+#define GET32(name)	|| ibuf_get_n32(b, &m->name) == -1
+
 struct ibuf *
 msg_ctl_limits_encode(const struct msg_ctl_limits *m)
 {
 	struct ibuf	*b;
 
-	if ((b = ibuf_open(16)) == NULL)
+	if ((b = ibuf_open(MSG_CTL_LIMITS_LEN)) == NULL)
 		return (NULL);
-	return (finish(b, ibuf_add_n32(b, m->clients) == -1 ||
-	    ibuf_add_n32(b, m->clients_uid) == -1 ||
-	    ibuf_add_n32(b, m->clients_vm) == -1 ||
-	    ibuf_add_n32(b, m->tokens_vm) == -1));
+	return (finish(b, 0 MSG_LIMIT_NUMBERS(ADD32)));
 }
 
 int
 msg_ctl_limits_decode(struct ibuf *b, struct msg_ctl_limits *m)
 {
-	return (ibuf_get_n32(b, &m->clients) == -1 ||
-	    ibuf_get_n32(b, &m->clients_uid) == -1 ||
-	    ibuf_get_n32(b, &m->clients_vm) == -1 ||
-	    ibuf_get_n32(b, &m->tokens_vm) == -1 || ibuf_size(b) != 0 ? -1 :
-	    0);
+	return (0 MSG_LIMIT_NUMBERS(GET32) || ibuf_size(b) != 0 ? -1 : 0);
+}
+
+struct ibuf *
+msg_ctl_uid_encode(const struct msg_ctl_uid *m)
+{
+	struct ibuf	*b;
+
+	if ((b = ibuf_open(MSG_CTL_UID_LEN)) == NULL)
+		return (NULL);
+	return (finish(b, 0 MSG_UID_NUMBERS(ADD32)));
+}
+
+int
+msg_ctl_uid_decode(struct ibuf *b, struct msg_ctl_uid *m)
+{
+	return (0 MSG_UID_NUMBERS(GET32) || ibuf_size(b) != 0 ? -1 : 0);
 }

@@ -110,11 +110,35 @@ struct msg_ctl_parent {
 };
 
 /* CTL_LIMITS: those that the frontend watches. */
+#define MSG_LIMIT_NUMBERS(X)						\
+	X(clients)	/* not yet with a VM */				\
+	X(clients_uid)							\
+	X(clients_vm)							\
+	X(served)	/* with a VM */					\
+	X(served_uid)							\
+	X(tokens)							\
+	X(tokens_uid)							\
+	X(tokens_vm)							\
+	X(vms_uid)							\
+	X(root)		/* those of one uid are for 0, too */
+
+/* CTL_UID: what is a user's. */
+#define MSG_UID_NUMBERS(X)						\
+	X(uid)								\
+	X(unrouted)	/* clients not yet with a VM */			\
+	X(routed)	/* clients with one */				\
+	X(tokens)	/* of the VMs it registered */
+
+#define MSG_MEMBER32(name)	uint32_t name;
+#define MSG_CTL_LIMITS_LEN	(4 * (0 MSG_LIMIT_NUMBERS(MSG_COUNT_ONE)))
+#define MSG_CTL_UID_LEN		(4 * (0 MSG_UID_NUMBERS(MSG_COUNT_ONE)))
+
 struct msg_ctl_limits {
-	uint32_t	 clients;	/* not yet with a VM */
-	uint32_t	 clients_uid;
-	uint32_t	 clients_vm;
-	uint32_t	 tokens_vm;
+	MSG_LIMIT_NUMBERS(MSG_MEMBER32)
+};
+
+struct msg_ctl_uid {
+	MSG_UID_NUMBERS(MSG_MEMBER32)
 };
 
 const char *msg_dialect_name(int);
@@ -131,5 +155,7 @@ struct ibuf *msg_ctl_parent_encode(const struct msg_ctl_parent *);
 int	 msg_ctl_parent_decode(struct ibuf *, struct msg_ctl_parent *);
 struct ibuf *msg_ctl_limits_encode(const struct msg_ctl_limits *);
 int	 msg_ctl_limits_decode(struct ibuf *, struct msg_ctl_limits *);
+struct ibuf *msg_ctl_uid_encode(const struct msg_ctl_uid *);
+int	 msg_ctl_uid_decode(struct ibuf *, struct msg_ctl_uid *);
 
 #endif /* CCP_MSGSTATS_H */

@@ -193,12 +193,8 @@ take_vm(struct status *st, struct ibuf *b)
 static int
 take_uid(struct status *st, struct ibuf *b)
 {
-	struct status_uid	*u;
-
-	if (st->nuids == STATUS_UIDS_MAX)
-		return (-1);
-	u = &st->uids[st->nuids++];
-	return (msg_u32u32_decode(b, &u->uid, &u->clients));
+	return (st->nuids == STATUS_UIDS_MAX ? -1 :
+	    msg_ctl_uid_decode(b, &st->uids[st->nuids++]));
 }
 
 static int

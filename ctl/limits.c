@@ -12,7 +12,7 @@
 #include "status.h"
 
 static void	 add(struct uses *, const char *, uint64_t, uint64_t,
-		    const struct status_vm *, const struct status_uid *);
+		    const struct status_vm *, const struct msg_ctl_uid *);
 static int	 by_share(const void *, const void *);
 
 unsigned int
@@ -26,7 +26,7 @@ use_percent(const struct use *u)
 /* A maximum of 0 is one that is not known. */
 static void
 add(struct uses *u, const char *limit, uint64_t value, uint64_t max,
-    const struct status_vm *vm, const struct status_uid *uid)
+    const struct status_vm *vm, const struct msg_ctl_uid *uid)
 {
 	struct use	*p;
 	size_t		 n;
@@ -86,22 +86,40 @@ void
 uses_get(struct uses *u, const struct status *st)
 {
 	const struct msg_daemon_stats	*d = &st->parent.stats;
-	size_t				 i;
+	const struct msg_ctl_limits	*l = &st->limits;
+	const struct msg_ctl_uid	*uid;
+	size_t				 i, j, n;
 
 	add(u, "vms", d->running + d->starting + d->waiting, d->max_vms,
 	    NULL, NULL);
 	add(u, "clients", st->daemon.unrouted, st->limits.clients, NULL,
 	    NULL);
-	/* Whom nobody comes near to; nobody counts the clients of root. */
-	add(u, "clients per uid", 0, st->limits.clients_uid, NULL, NULL);
-	add(u, "clients per vm", 0, st->limits.clients_vm, NULL, NULL);
-	add(u, "tokens per vm", 0, st->limits.tokens_vm, NULL, NULL);
+	add(u, "served clients", st->daemon.routed, l->served, NULL, NULL);
+	add(u, "tokens", st->daemon.ntokens, l->tokens, NULL, NULL);
+	/* Those that nobody comes near to. */
+	add(u, "vms per uid", 0, l->vms_uid, NULL, NULL);
+	add(u, "clients per uid", 0, l->clients_uid, NULL, NULL);
+	add(u, "served clients per uid", 0, l->served_uid, NULL, NULL);
+	add(u, "tokens per uid", 0, l->tokens_uid, NULL, NULL);
+	add(u, "clients per vm", 0, l->clients_vm, NULL, NULL);
+	add(u, "tokens per vm", 0, l->tokens_vm, NULL, NULL);
 	add(u, "output per shim", 0, d->max_out_shim, NULL, NULL);
 	add(u, "output per vm", 0, d->max_out_vm, NULL, NULL);
-	for (i = 0; i < st->nuids; i++)
-		if (st->uids[i].uid != 0)
-			add(u, "clients per uid", st->uids[i].clients,
-			    st->limits.clients_uid, NULL, &st->uids[i]);
+	for (i = 0; i < st->nuids; i++) {
+		uid = &st->uids[i];
+		/* What is root's is not counted, unless it is said to be. */
+		if (uid->uid == 0 && !l->root)
+			continue;
+		for (j = n = 0; j < st->nvms; j++)
+			n += st->vms[j].vm.uid == uid->uid;
+		add(u, "vms per uid", n, l->vms_uid, NULL, uid);
+		add(u, "clients per uid", uid->unrouted, l->clients_uid,
+		    NULL, uid);
+		add(u, "served clients per uid", uid->routed, l->served_uid,
+		    NULL, uid);
+		add(u, "tokens per uid", uid->tokens, l->tokens_uid, NULL,
+		    uid);
+	}
 	for (i = 0; i < st->nvms; i++)
 		uses_vm(u, st, &st->vms[i]);
 	if (u->n > 0)

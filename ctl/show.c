@@ -227,7 +227,7 @@ print_use(const struct use *u)
 {
 	char	*id;
 
-	printf("    %-16s  %llu of %llu, %u%%", u->limit,
+	printf("    %-22s  %llu of %llu, %u%%", u->limit,
 	    (unsigned long long)u->value, (unsigned long long)u->max,
 	    use_percent(u));
 	if (u->vm != NULL) {

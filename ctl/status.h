@@ -26,18 +26,13 @@ struct status_vm {
 	struct msg_ctl_stats	 numbers;
 };
 
-struct status_uid {
-	uint32_t		 uid;
-	uint32_t		 clients;	/* not yet with a VM */
-};
-
 struct status {
 	struct msg_ctl_daemon	 daemon;
 	struct msg_ctl_limits	 limits;
 	struct msg_ctl_parent	 parent;
 	struct status_vm	*vms;
 	size_t			 nvms, room;
-	struct status_uid	 uids[STATUS_UIDS_MAX];
+	struct msg_ctl_uid	 uids[STATUS_UIDS_MAX];
 	size_t			 nuids;
 	int			 part;		/* what came last */
 };
@@ -78,7 +73,7 @@ struct use {
 	const char	*limit;		/* as in cc-proxy.conf(5) */
 	uint64_t	 value, max;
 	const struct status_vm *vm;	/* NULL: of no VM */
-	const struct status_uid *uid;	/* NULL: of no user */
+	const struct msg_ctl_uid *uid;	/* NULL: of no user */
 };
 
 struct uses {

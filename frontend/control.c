@@ -27,10 +27,6 @@ struct fe_control {
 	uint32_t		 unread;	/* when it was set */
 };
 
-struct fe_uid {
-	uint32_t	 uid, n;
-};
-
 static int	fe_control_status(struct imsgev *, struct ibuf *, int *);
 static int	fe_control_reload(struct imsgev *, struct ibuf *, int *);
 static void	fe_control_ended(struct imsgev *, enum imsgev_end);
@@ -41,8 +37,6 @@ static void	fe_control_send(struct imsgev *);
 static void	fe_control_daemon(struct imsgev *);
 static void	fe_control_vm(struct imsgev *, const struct fe_vm *);
 static void	fe_control_uids(struct imsgev *);
-static int	fe_uid_cmp(const void *, const void *);
-static int	fe_uid_more(const void *, const void *);
 
 /* Who sends: cc-proxyctl, or anybody who may open the socket. */
 static const struct imsgev_handler fe_control_table[] = {
@@ -248,6 +242,7 @@ fe_control_send(struct imsgev *iev)
 static void
 fe_control_daemon(struct imsgev *iev)
 {
+	const struct msg_limits	*limits = &fenv->conf.limits;
 	struct msg_ctl_daemon	 d;
 	struct msg_ctl_limits	 l;
 	struct msg_ctl_parent	 p;
@@ -265,9 +260,15 @@ fe_control_daemon(struct imsgev *iev)
 	strlcpy(d.path, fenv->conf.path, sizeof(d.path));
 	imsgev_send(iev, MSG_CTL_DAEMON, -1, msg_ctl_daemon_encode(&d));
 	l.clients = fenv->unrouted_max;
-	l.clients_uid = fenv->conf.limits.clients_uid;
+	l.clients_uid = limits->clients_uid;
 	l.clients_vm = fenv->clients_max;
-	l.tokens_vm = fenv->conf.limits.tokens_vm;
+	l.served = limits->served;
+	l.served_uid = limits->served_uid;
+	l.tokens = limits->tokens;
+	l.tokens_uid = limits->tokens_uid;
+	l.tokens_vm = limits->tokens_vm;
+	l.vms_uid = limits->vms_uid;
+	l.root = (uint32_t)limits->root;
 	imsgev_send(iev, MSG_CTL_LIMITS, -1, msg_ctl_limits_encode(&l));
 	p.answered = fe_stats_answered(&fenv->stats, &p.age);
 	p.stats = fenv->numbers;
@@ -295,51 +296,21 @@ fe_control_vm(struct imsgev *iev, const struct fe_vm *vm)
 	imsgev_send(iev, MSG_CTL_VM_STATS, -1, msg_ctl_stats_encode(&s));
 }
 
-static int
-fe_uid_cmp(const void *a, const void *b)
-{
-	const struct fe_uid	*x = a, *y = b;
-
-	return (x->uid < y->uid ? -1 : x->uid > y->uid);
-}
-
-static int
-fe_uid_more(const void *a, const void *b)
-{
-	const struct fe_uid	*x = a, *y = b;
-
-	return (x->n > y->n ? -1 : x->n < y->n ? 1 : fe_uid_cmp(a, b));
-}
-
-/* The users with the most clients that no engine has. */
+/* What each user has, as far as there are not too many of them. */
 static void
 fe_control_uids(struct imsgev *iev)
 {
-	struct fe_conn	*c;
-	struct fe_uid	*uids;
-	size_t		 i, n;
+	struct msg_ctl_uid	 m;
+	struct fe_user		*u;
+	unsigned int		 n = 0;
 
-	if (fenv->nunrouted == 0)
-		return;
-	if ((uids = calloc(fenv->nunrouted, sizeof(*uids))) == NULL)
-		fatal("%s", __func__);
-	n = 0;
-	RB_FOREACH(c, fe_conns, &fenv->conns) {
-		if (c->state == FE_ROUTED || n == fenv->nunrouted)
-			continue;
-		uids[n].uid = c->uid;
-		uids[n++].n = 1;
+	RB_FOREACH(u, fe_users, &fenv->users) {
+		if (n++ == FE_UIDS_SHOWN)
+			break;
+		m.uid = u->uid;
+		m.unrouted = u->nunrouted;
+		m.routed = u->nrouted;
+		m.tokens = u->ntokens;
+		imsgev_send(iev, MSG_CTL_UID, -1, msg_ctl_uid_encode(&m));
 	}
-	qsort(uids, n, sizeof(*uids), fe_uid_cmp);
-	for (i = n; i > 1; i--) {
-		if (uids[i - 1].uid != uids[i - 2].uid)
-			continue;
-		uids[i - 2].n += uids[i - 1].n;
-		uids[i - 1].n = 0;
-	}
-	qsort(uids, n, sizeof(*uids), fe_uid_more);
-	for (i = 0; i < n && i < FE_UIDS_SHOWN && uids[i].n > 0; i++)
-		imsgev_send(iev, MSG_CTL_UID, -1,
-		    msg_u32u32_encode(uids[i].uid, uids[i].n));
-	free(uids);
 }

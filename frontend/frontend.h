@@ -33,7 +33,7 @@
 #define FE_CONTROL_TIME	5	/* seconds one takes nothing of its answer */
 #define FE_STATS_TIME	1	/* seconds that engines have to answer */
 #define FE_STATS_PACE	100	/* ms between two rounds of questions */
-#define FE_UIDS_SHOWN	16	/* users with the most clients */
+#define FE_UIDS_SHOWN	1024	/* users in a status */
 #define FE_LISTENERS_MAX 17	/* one of them for administration */
 
 struct fe_vm;

@@ -35,6 +35,7 @@ FIXED(daemon_stats)
 FIXED(ctl_stats)
 FIXED(ctl_parent)
 FIXED(ctl_limits)
+FIXED(ctl_uid)
 
 static struct ibuf *
 rule_trip(struct ibuf *b)
@@ -148,7 +149,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		u32_trip, u32u32_trip, u32u8_trip, u32str_trip, text_trip,
 		u8_trip, tokens_trip, token_trip, chunk_trip, vm_stats_trip,
 		daemon_stats_trip, ctl_stats_trip, ctl_parent_trip,
-		ctl_limits_trip
+		ctl_limits_trip, ctl_uid_trip
 	};
 	struct ibuf			*out, view;
 	uint8_t				*copy;

@@ -284,6 +284,9 @@ def near():
 		equal({l["limit"]: l["max"] for l in st["limits"]},
 		    {"vms": 5, "clients": 10, "clients per uid": 5,
 		    "clients per vm": 5, "tokens per vm": 5,
+		    "vms per uid": 2048, "served clients": 65536,
+		    "served clients per uid": 32768, "tokens": 1048576,
+		    "tokens per uid": 524288,
 		    "output per shim": 262144, "output per vm": 67108864},
 		    "limits")
 		vms.append(VM(d))

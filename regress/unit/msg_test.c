@@ -360,15 +360,29 @@ ctl_parent_redo(struct ibuf *b)
 static struct ibuf *
 ctl_limits_make(int full)
 {
-	struct msg_ctl_limits	 m = { 0, 0, 0, 0 };
+	struct msg_ctl_limits	 m;
 
-	if (full) {
-		m.clients = 1;
-		m.clients_uid = 2;
-		m.clients_vm = 3;
-		m.tokens_vm = UINT32_MAX;
-	}
+#define FULL32(name)	m.name = full ? UINT32_MAX : 0;
+	MSG_LIMIT_NUMBERS(FULL32)
 	return (msg_ctl_limits_encode(&m));
+}
+
+static struct ibuf *
+ctl_uid_make(int full)
+{
+	struct msg_ctl_uid	 m;
+
+	MSG_UID_NUMBERS(FULL32)
+	return (msg_ctl_uid_encode(&m));
+}
+
+static struct ibuf *
+ctl_uid_redo(struct ibuf *b)
+{
+	struct msg_ctl_uid	 m;
+
+	return (msg_ctl_uid_decode(b, &m) == -1 ? NULL :
+	    msg_ctl_uid_encode(&m));
 }
 
 static struct ibuf *
@@ -583,7 +597,7 @@ static const struct codec	 codecs[] = {
 	{ MSG_CTL_LIMITS, 0, ctl_limits_make, ctl_limits_redo },
 	{ MSG_CTL_PARENT, 0, ctl_parent_make, ctl_parent_redo },
 	{ MSG_CTL_VM_STATS, 0, ctl_stats_make, ctl_stats_redo },
-	{ MSG_CTL_UID, 0, u32u32_make, u32u32_redo }
+	{ MSG_CTL_UID, 0, ctl_uid_make, ctl_uid_redo }
 };
 
 /* What is made of the bytes: 1 the same, 0 refused, -1 something else. */
