@@ -22,6 +22,8 @@ Where the limits of cc-proxy(8) and cc-proxy.conf(5) are tested:
 	1 MiB from an agent		hostile_guest_test.py
 	16 KiB, 64 MiB of responses,
 	    64 MiB of requests		attack_test.py
+	5 s, 1 s, 100 ms of a control
+	    client, of engines		stats_test.py
 	messages queued			unit/imsgev_test.c
 	log messages			unit/logsink_test.c
 	all others			below
