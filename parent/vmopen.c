@@ -37,13 +37,24 @@ struct vmdirs {
 	size_t		 n;
 };
 
+/* Where a socket is. */
+struct place {
+	struct vmdir	*dir;		/* NULL: there are none */
+	const char	*name;		/* in in */
+	int		 in;		/* the directory; -1 without dir */
+	int		 fd;		/* names the socket */
+};
+
 static struct vmdirs	*vmdirs;	/* in use; NULL: none */
 
 static void	vmdir_open(struct vmdir *);
 static struct vmdir *vmdir_find(const char *, const char **);
-static int	vmopen_path(const char *, struct vmdir **, const char **);
-static int	vmopen_gone(int);
-static int	vmopen_check(int, const struct vmdir *, const char **);
+static int	vmopen_at(int, const char *, uint64_t, uint64_t);
+static int	vmopen_beneath(struct place *, const char *, const char **);
+static void	vmopen_close(struct place *);
+static int	vmopen_where(int, char *, size_t);
+static int	vmopen_sole(const struct place *, const struct stat *);
+static int	vmopen_check(const struct place *, const char **);
 
 struct vmdirs *
 vmopen_load(const struct conf_vmdirs *conf)
@@ -99,13 +110,7 @@ vmopen_switch(struct vmdirs *v)
 static void
 vmdir_open(struct vmdir *d)
 {
-	struct open_how	 how;
-
-	memset(&how, 0, sizeof(how));
-	how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-	how.resolve = RESOLVE_NO_MAGICLINKS;
-	d->fd = (int)syscall(SYS_openat2, AT_FDCWD, d->path, &how,
-	    sizeof(how));
+	d->fd = vmopen_at(AT_FDCWD, d->path, O_DIRECTORY, 0);
 }
 
 /*
@@ -136,69 +141,120 @@ vmdir_find(const char *path, const char **rest)
 
 /* A descriptor that only names what is there, or -1 [errno]. */
 static int
-vmopen_path(const char *path, struct vmdir **dir, const char **why)
+vmopen_at(int at, const char *path, uint64_t flags, uint64_t resolve)
 {
 	struct open_how	 how;
-	const char	*rest;
-	int		 at = AT_FDCWD, fd;
 
 	memset(&how, 0, sizeof(how));
-	how.flags = O_PATH | O_CLOEXEC;
-	how.resolve = RESOLVE_NO_MAGICLINKS;
-	*dir = NULL;
-	if (vmdirs != NULL && vmdirs->n > 0) {
-		if (!guestdir_path_ok(path, strlen(path)) ||
-		    (*dir = vmdir_find(path, &rest)) == NULL) {
-			*why = "in no vm directory";
-			errno = EACCES;
-			return (-1);
-		}
-		if ((*dir)->fd == -1)
-			vmdir_open(*dir);
-		if ((*dir)->fd == -1)
-			return (-1);
-		at = (*dir)->fd;
-		path = rest;
-		how.resolve |= RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+	how.flags = O_PATH | O_CLOEXEC | flags;
+	how.resolve = RESOLVE_NO_MAGICLINKS | resolve;
+	return ((int)syscall(SYS_openat2, at, path, &how, sizeof(how)));
+}
+
+/* The directory that the socket is in, and then the socket.  0, or -1. */
+static int
+vmopen_beneath(struct place *pl, const char *path, const char **why)
+{
+	const uint64_t	 resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+	const char	*rest, *slash;
+	char		 dir[MSG_SUN_MAX + 1] = ".";
+
+	if (!guestdir_path_ok(path, strlen(path)) ||
+	    (pl->dir = vmdir_find(path, &rest)) == NULL) {
+		*why = "in no vm directory";
+		errno = EACCES;
+		return (-1);
 	}
-	fd = (int)syscall(SYS_openat2, at, path, &how, sizeof(how));
-	if (fd == -1 && *dir != NULL && (errno == ELOOP || errno == EXDEV)) {
+	if (pl->dir->fd == -1)
+		vmdir_open(pl->dir);
+	if (pl->dir->fd == -1)
+		return (-1);
+	pl->name = rest;
+	if ((slash = strrchr(rest, '/')) != NULL) {
+		strlcpy(dir, rest, sizeof(dir));
+		dir[slash - rest] = '\0';
+		pl->name = slash + 1;
+	}
+	pl->in = vmopen_at(pl->dir->fd, dir, O_DIRECTORY, resolve);
+	if (pl->in != -1)
+		pl->fd = vmopen_at(pl->in, pl->name, 0, resolve);
+	if (pl->fd != -1)
+		return (0);
+	if (errno == ELOOP || errno == EXDEV) {
 		*why = "a link leads there";
 		errno = EACCES;
 	}
-	return (fd);
+	return (-1);
+}
+
+static void
+vmopen_close(struct place *pl)
+{
+	int	 save = errno;
+
+	if (pl->fd != -1)
+		close(pl->fd);
+	if (pl->in != -1)
+		close(pl->in);
+	errno = save;
+}
+
+/* Where it is now, as the kernel tells.  0, or -1. */
+static int
+vmopen_where(int fd, char *text, size_t size)
+{
+	char	 link[64];
+	ssize_t	 n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, text, size);
+	if (n == -1 || (size_t)n >= size)
+		return (-1);
+	text[n] = '\0';
+	return (0);
 }
 
 /*
- * Was the name that a descriptor was opened by removed since?  The kernel
- * says so for good: a later name of the same file is another one.
+ * Is the name that was looked up the only one?  It was the one that was
+ * counted if it is there still, in the same directory: a name that was
+ * removed never comes back, another of the same file is a new one.  A removal
+ * counts the file down before the name goes, but holds the directory; so does
+ * to look for what nobody has looked for yet.
  */
 static int
-vmopen_gone(int pathfd)
+vmopen_sole(const struct place *pl, const struct stat *st)
 {
-	static const char	 deleted[] = " (deleted)";
-	char			 link[64], text[PATH_MAX];
-	ssize_t			 n;
-	size_t			 len = sizeof(deleted) - 1;
+	char	 where[PATH_MAX], is[PATH_MAX], name[64];
+	int	 fd;
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", pathfd);
-	n = readlink(link, text, sizeof(text));
-	return (n == -1 || (size_t)n == sizeof(text) || ((size_t)n >= len &&
-	    memcmp(text + (size_t)n - len, deleted, len) == 0));
+	if (st->st_nlink != 1)
+		return (0);
+	snprintf(name, sizeof(name), ".cc-proxy-%08x%08x%08x", arc4random(),
+	    arc4random(), arc4random());
+	if ((fd = vmopen_at(pl->in, name, 0, RESOLVE_NO_SYMLINKS)) != -1) {
+		close(fd);
+		return (0);
+	}
+	return (errno == ENOENT &&
+	    vmopen_where(pl->in, where, sizeof(where)) == 0 &&
+	    strlcat(where, "/", sizeof(where)) < sizeof(where) &&
+	    strlcat(where, pl->name, sizeof(where)) < sizeof(where) &&
+	    vmopen_where(pl->fd, is, sizeof(is)) == 0 &&
+	    strcmp(is, where) == 0);
 }
 
 /*
  * Is it a socket that may be connected to?  A second name would make the
- * directory it is in say nothing about who put it there; and the only one
- * must be that in the directory, which it was if it is there afterwards.
+ * directory it is in say nothing about who put it there.
  */
 static int
-vmopen_check(int pathfd, const struct vmdir *d, const char **why)
+vmopen_check(const struct place *pl, const char **why)
 {
-	struct stat	 st;
-	size_t		 i;
+	const struct vmdir	*d = pl->dir;
+	struct stat		 st;
+	size_t			 i;
 
-	if (fstat(pathfd, &st) == -1)
+	if (fstat(pl->fd, &st) == -1)
 		return (-1);
 	if (!S_ISSOCK(st.st_mode)) {
 		errno = ECONNREFUSED;
@@ -210,10 +266,8 @@ vmopen_check(int pathfd, const struct vmdir *d, const char **why)
 		;
 	if (d->nowners > 0 && i == d->nowners)
 		*why = "the socket has another owner";
-	else if (st.st_nlink > 1)
+	else if (!vmopen_sole(pl, &st))
 		*why = "the socket has another name";
-	else if (vmopen_gone(pathfd))
-		*why = "the socket was removed";
 	else
 		return (0);
 	errno = EACCES;
@@ -223,19 +277,20 @@ vmopen_check(int pathfd, const struct vmdir *d, const char **why)
 int
 vmopen_connect(const char *path, const char **why)
 {
+	struct place		 pl = { NULL, NULL, -1, -1 };
 	struct sockaddr_un	 sun;
-	struct vmdir		*dir;
-	int			 fd, pathfd, save;
+	int			 fd = -1, save;
 
-	fd = -1;
 	*why = NULL;
 	if (path[0] != '/') {
 		errno = EINVAL;
 		return (-1);
 	}
-	if ((pathfd = vmopen_path(path, &dir, why)) == -1)
-		return (-1);
-	if (vmopen_check(pathfd, dir, why) == -1)
+	if (vmdirs == NULL || vmdirs->n == 0)
+		pl.fd = vmopen_at(AT_FDCWD, path, 0, 0);
+	else if (vmopen_beneath(&pl, path, why) == -1)
+		goto fail;
+	if (pl.fd == -1 || vmopen_check(&pl, why) == -1)
 		goto fail;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
@@ -243,17 +298,17 @@ vmopen_connect(const char *path, const char **why)
 	memset(&sun, 0, sizeof(sun));
 	sun.sun_family = AF_UNIX;
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "/proc/self/fd/%d",
-	    pathfd);
+	    pl.fd);
 	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
 		goto fail;
-	close(pathfd);
+	vmopen_close(&pl);
 	return (fd);
 
  fail:
 	save = errno;
 	if (fd != -1)
 		close(fd);
-	close(pathfd);
 	errno = save;
+	vmopen_close(&pl);
 	return (-1);
 }

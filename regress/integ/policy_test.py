@@ -350,7 +350,7 @@ def swapped():
 		t.start()
 		seen = collections.Counter()
 		c = Tenant(d, os.geteuid(), os.getegid())
-		for i in range(2000):
+		for i in range(1000):
 			seen[c.try_register("vm%d" % i, at(path, path))] += 1
 		stop.set()
 		t.join()
@@ -382,7 +382,7 @@ def vanishing():
 		t.start()
 		seen = collections.Counter()
 		c = Tenant(d, os.geteuid(), os.getegid())
-		for i in range(5000):
+		for i in range(1500):
 			seen[c.try_register("vm%d" % i, at(path, path))] += 1
 		stop.set()
 		t.join()
