@@ -293,7 +293,7 @@ of_numbers(FILE *f, const struct status *st)
 		    "Clients there ever were." }
 	};
 	const struct status_vm	*v;
-	const char		*name = "";
+	const char		*name = all[0].name;
 	char			 metric[64];
 	size_t			 i;
 	uint64_t		 n;
