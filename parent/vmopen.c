@@ -173,7 +173,7 @@ vmopen_beneath(struct place *pl, const char *path, const char **why)
 	if ((slash = strrchr(rest, '/')) != NULL) {
 		strlcpy(dir, rest, sizeof(dir));
 		dir[slash - rest] = '\0';
-		pl->name = slash + 1;
+		pl->name = slash[1] == '\0' ? "." : slash + 1;
 	}
 	pl->in = vmopen_at(pl->dir->fd, dir, O_DIRECTORY, resolve);
 	if (pl->in != -1)
