@@ -6,6 +6,8 @@
 # VM=qemu it runs in a virtual machine after all.
 #
 # usage: demo.sh [build-directory]
+#
+# The daemon and the agent log to the file that LOG names, if it does.
 
 set -eu
 
@@ -14,6 +16,7 @@ build=$(cd "$build" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
 vm=${VM:-}
 dir=$(mktemp -d "${TMPDIR:-/tmp}/cc-proxy-demo.XXXXXX")
+log=${LOG:-$dir/log}
 guest=
 proxy=
 
@@ -29,9 +32,9 @@ cleanup() {
 	for pid in $proxy $guest; do
 		wait "$pid" 2>/dev/null || :
 	done
-	if [ "$status" -ne 0 ] && [ -s "$dir/log" ]; then
+	if [ "$status" -ne 0 ] && [ -s "$log" ]; then
 		echo "demo: the daemon and the agent logged:" >&2
-		tail -n 20 "$dir/log" >&2
+		tail -n 20 "$log" >&2
 	fi
 	rm -rf "$dir"
 	exit "$status"
@@ -98,7 +101,7 @@ start_agent() {
 	say 'The guest agent.  In a virtual machine it answers on two virtio ports;' \
 	    'here it is a process of this host with two sockets.'
 	"$build/ccp-guest" -c "$dir/vm.ctl" -t "$dir/vm.tty" \
-	    </dev/null >>"$dir/log" 2>&1 &
+	    </dev/null >>"$log" 2>&1 &
 	guest=$!
 	wait_for "$guest" ccp-guest both_there
 	echo "ccp-guest runs, pid $guest"
@@ -107,12 +110,12 @@ start_agent() {
 start_vm() {
 	say 'The guest agent is the first process of a virtual machine and' \
 	    'answers on two virtio ports.  To the host these are two sockets.'
-	sh "$here/../regress/vm/image.sh" "$build" >>"$dir/log" 2>&1 ||
+	sh "$here/../regress/vm/image.sh" "$build" >>"$log" 2>&1 ||
 	    fail "there is no virtual machine here"
 	mkdir -p "$dir/share/c1"
 	cp -R "$build/vm/rootfs" "$dir/share/c1/rootfs"
 	sh "$here/../regress/vm/qemu.sh" "$build" "$dir" "$dir/share" \
-	    </dev/null >>"$dir/log" 2>&1 &
+	    </dev/null >>"$log" 2>&1 &
 	guest=$!
 	wait_for "$guest" QEMU vm_there
 	echo "QEMU runs, pid $guest"
@@ -131,7 +134,7 @@ esac
 say 'The daemon: a parent, a frontend that accepts clients, and from now on' \
     'one engine for each virtual machine.'
 "$build/cc-proxy" -socket-path "$dir/proxy.sock" -log info -ksm off \
-    -libexec "$build" </dev/null >>"$dir/log" 2>&1 &
+    -libexec "$build" </dev/null >>"$log" 2>&1 &
 proxy=$!
 wait_for "$proxy" cc-proxy ctl status
 echo "cc-proxy runs, pid $proxy"

@@ -19,7 +19,6 @@ given=$1
 build=$(cd "$1" && pwd)
 vm=$build/regress/selinux
 root=$vm/root
-arch=amd64
 modules='virtio_pci virtio_blk crc32c_generic ext4'
 folders='drivers/virtio drivers/block fs/ext4 fs/jbd2 crypto lib'
 # fs/mbcache is a file in some versions and built in, in others.
@@ -27,95 +26,17 @@ files='fs/mbcache.ko*'
 packages=systemd,systemd-sysv,udev,dbus,kmod,procps,python3-minimal
 packages=$packages,selinux-policy-default,selinux-utils,policycoreutils
 
-cannot() {
-	echo "$*"
-	exit 77
-}
-
-# number FILE OFFSET SIZE: little-endian, as this machine.
-number() {
-	od -An -t "u$3" -j "$2" -N "$3" "$1" | tr -d ' '
-}
-
-# The emulator starts it sooner than the packed one; see regress/vm/image.sh.
-unpack_kernel() {
-	setup=$(number "$1" 497 1)
-	[ "$setup" -gt 0 ] || setup=4
-	at=$(((setup + 1) * 512 + $(number "$1" 584 4)))
-	tail -c +$((at + 1)) "$1" | head -c "$(number "$1" 588 4)" >payload
-	case $(od -An -tx1 -N 4 payload | tr -d ' ') in
-	fd377a58)	xz -dc --single-stream payload >vmlinux ;;
-	28b52ffd)	head -c -4 payload | zstd -dcq >vmlinux ;;
-	*)		cannot "the kernel's compression is not known" ;;
-	esac
-}
-
-kernel_package() {
-	apt-cache depends linux-image-$arch 2>/dev/null |
-	    sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1
-}
-
-make_kernel() {
-	rm -rf "$vm/kernel.new"
-	mkdir -p "$vm/kernel.new"
-	cd "$vm/kernel.new"
-	package=$(kernel_package)
-	if [ -z "$package" ]; then
-		apt-get -q update >log 2>&1 || :
-		package=$(kernel_package)
-	fi
-	[ -n "$package" ] || cannot "apt knows no linux-image-$arch"
-	apt-get -q download "$package" >log 2>&1 ||
-	    cannot "apt cannot download $package"
-	set -- '*/boot/vmlinuz-*' '*/lib/modules/*/modules.*'
-	for folder in $folders; do
-		set -- "$@" "*/lib/modules/*/kernel/$folder/*"
-	done
-	for file in $files; do
-		set -- "$@" "*/lib/modules/*/kernel/$file"
-	done
-	# tar complains about what this version of the kernel has not got.
-	dpkg-deb --fsys-tarfile "$package"_*.deb |
-	    tar -xf - --wildcards "$@" 2>log || :
-	[ ! -d usr/lib ] || mv usr/lib lib
-	unpack_kernel boot/vmlinuz-*
-	pick_modules
-	make_initramfs
-	rm -rf payload boot usr lib "$package"_*.deb
-	cd "$vm"
-	rm -rf kernel
-	mv kernel.new kernel
-	mv kernel/vmlinux kernel/initramfs .
-}
-
-# In the order in which they must be loaded.
-pick_modules() {
-	version=$(cd lib/modules && echo *)
-	depmod -b . "$version"
-	mkdir -p initramfs.d/modules
-	for module in $modules; do
-		modprobe -d . -S "$version" --show-depends "$module" >>loads ||
-		    cannot "the kernel has no driver $module"
-	done
-	sed -n 's/^insmod \([^ ]*\).*/\1/p' loads | awk '!seen[$0]++' >paths
-	while read -r path; do
-		name=$(basename "$path")
-		case $name in
-		*.xz)	name=${name%.xz}
-			xz -dc "$path" >"initramfs.d/modules/$name" ;;
-		*.zst)	name=${name%.zst}
-			zstd -dcq "$path" >"initramfs.d/modules/$name" ;;
-		*)	cp "$path" "initramfs.d/modules/$name" ;;
-		esac
-		echo "$name" >>initramfs.d/modules/order
-	done <paths
-}
+# shellcheck source=regress/vm/kernel.subr
+. "$here/../vm/kernel.subr"
 
 # Loads the drivers of the disk and goes there.
 make_initramfs() {
-	mkdir -p initramfs.d/bin initramfs.d/dev initramfs.d/root
-	cp /bin/busybox initramfs.d/bin/busybox
-	cat >initramfs.d/init <<-'EOF'
+	dir=$vm/initramfs.d
+	rm -rf "$dir"
+	mkdir -p "$dir/bin" "$dir/dev" "$dir/root"
+	cp /bin/busybox "$dir/bin/busybox"
+	cp -r "$vm/kernel/modules" "$dir/modules"
+	cat >"$dir/init" <<-'EOF'
 	#!/bin/busybox sh
 	b=/bin/busybox
 	while read -r module; do
@@ -126,8 +47,9 @@ make_initramfs() {
 	$b umount /dev
 	exec $b switch_root /root /sbin/init
 	EOF
-	chmod +x initramfs.d/init
-	(cd initramfs.d && find . | cpio -o -H newc -R 0:0 --quiet) >initramfs
+	chmod +x "$dir/init"
+	(cd "$dir" && find . | cpio -o -H newc -R 0:0 --quiet) >"$vm/initramfs"
+	rm -rf "$dir"
 }
 
 # The packages of the libraries that the programs here are linked with.
@@ -191,6 +113,10 @@ install_all() {
 	install -m 755 "$here/admin.sh" "$dir/admin"
 	install -m 755 "$here/other.sh" "$dir/other"
 	install -m 755 "$here/client1.py" "$dir/client1"
+	mkdir "$dir/demo"
+	install -m 755 "$top/demo/demo.sh" "$build/cc-proxy" \
+	    "$build/ccp-frontend" "$build/ccp-vmengine" "$build/ccp-guest" \
+	    "$build/cc-proxyctl" "$dir/demo"
 	# An attacker's tools, in the domains of the children.
 	for child in engine frontend; do
 		mkdir "$dir/$child"
@@ -228,7 +154,9 @@ done
     cannot 'busybox is not static: make deps-selinux'
 
 mkdir -p "$vm"
-[ -f "$vm/initramfs" ] || (make_kernel)
+make_kernel "$vm/kernel"
+ln -sf kernel/vmlinux "$vm/vmlinux"
+make_initramfs
 [ -d "$root" ] || make_base
 make_modules
 install_all

@@ -33,6 +33,11 @@ listening() {
 	grep -q " 00010000 .* $1\$" /proc/net/unix
 }
 
+# An agent's socket gets its name when it listens.
+connected() {
+	grep -q " 03 *[0-9]* $1~\$" /proc/net/unix
+}
+
 denials() {
 	journalctl -k -b -o cat --no-pager 2>/dev/null |
 	    grep 'avc:  denied' | grep -E 'cc_proxy|cc_vm|ccp_test'
@@ -53,11 +58,12 @@ refused() {
 	    grep -q "$3" || not_ok "$1: denied as $3"
 }
 
-# session NAME SOCKET VM DIRECTORY
+# session NAME SOCKET VM DIRECTORY [CONSOLE]
 session() {
-	got=$("$bin/runtime" session "$2" "$3" "$4" 2>&1 |
-	    sed 's/pid [0-9]*/pid N/')
-	equal "$1" "$got" "$session"
+	what=$1
+	shift
+	got=$("$bin/runtime" session "$@" 2>&1 | sed 's/pid [0-9]*/pid N/')
+	equal "$what" "$got" "$session"
 }
 
 start_vm() {
@@ -151,6 +157,12 @@ wait_for gone
 verdict "it ends with its VM and takes its socket along" \
     "$(pid_of cc-proxy)$(ls $pods/pods/p1/proxy.sock 2>/dev/null)"
 
+# The demo, in the domain of a runtime.
+demo=$("$bin/runtime" demo $pods 2>&1)
+equal "the demo" "$(echo "$demo" | tail -n 1)" 'demo: all went well' ||
+    echo "$demo"
+verdict "the demo leaves nothing" "$(find $pods -name 'cc-proxy-demo*')"
+
 # What the configuration may ask for, in a unit with the rights that it takes.
 mkdir -p /run/systemd/system/cc-proxy.service.d
 cat >/run/systemd/system/cc-proxy.service.d/test.conf <<-EOF
@@ -174,6 +186,12 @@ chown -R games $run1/vm5
 systemctl start cc-proxy.service
 equal "owner of a socket" "$(stat -c %U:%G $run/proxy.sock)" games:games
 session "a session at a VM of another user" $run/proxy.sock six $run1/vm5
+# Any socket of a VM will do: what it says there is logged.
+start_vm $run1/vm6
+start_vm $run1/vm7
+session "a session at a VM with a console" $run/proxy.sock seven $run1/vm6 \
+    $run1/vm7/ctl
+wait_for connected $run1/vm7/ctl || not_ok "the console is connected"
 systemctl stop cc-proxy.service
 rm -r /etc/cc-proxy.conf /run/systemd/system/cc-proxy.service.d
 systemctl daemon-reload

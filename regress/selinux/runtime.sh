@@ -11,10 +11,10 @@ set -eu
 
 proxy=/usr/libexec/clear-containers/cc-proxy
 
-# session SOCKET VM DIRECTORY: as the demo does it.
+# session SOCKET VM DIRECTORY [CONSOLE]: as the demo does it.
 session() {
 	ctl="cc-proxyctl -s $1"
-	$ctl register "$2" "$3/ctl" "$3/tty" >/dev/null
+	$ctl register "$2" "$3/ctl" "$3/tty" ${4+"$4"} >/dev/null
 	$ctl hyper "$2" startpod '{"hostname":"'"$2"'","shareDir":"hyperShared"}' \
 	    >/dev/null
 	status=0
@@ -30,7 +30,12 @@ case $1 in
 mkdir)
 	mkdir "$2" ;;
 session)
-	session "$2" "$3" "$4" ;;
+	shift
+	session "$@" ;;
+demo)
+	# Programs with the types that those installed have.
+	LOG=/dev/null TMPDIR=$2 exec /usr/lib/ccp-test/demo/demo.sh \
+	    /usr/lib/ccp-test/demo </dev/null ;;
 unregister)
 	cc-proxyctl -s "$2" unregister "$3" >/dev/null ;;
 client1)
