@@ -33,9 +33,10 @@ listening() {
 	grep -q " 00010000 .* $1\$" /proc/net/unix
 }
 
-# An agent's socket gets its name when it listens.
+# An agent's socket gets its name when it listens; who connects to it makes
+# the other end, in the network namespace of the daemon.
 connected() {
-	grep -q " 03 *[0-9]* $1~\$" /proc/net/unix
+	grep -q " 03 *[0-9]* $1~\$" "/proc/$(pid_of cc-proxy)/net/unix"
 }
 
 denials() {
@@ -192,6 +193,33 @@ start_vm $run1/vm7
 session "a session at a VM with a console" $run/proxy.sock seven $run1/vm6 \
     $run1/vm7/ctl
 wait_for connected $run1/vm7/ctl || not_ok "the console is connected"
+
+# Other settings for the daemon that runs, and none of those at fault.
+said() {
+	journalctl -b -o cat --no-pager -u cc-proxy.service | grep -qF "$1"
+}
+echo 'limit vms 7' >>/etc/cc-proxy.conf
+systemctl reload cc-proxy.service
+wait_for said 'configuration reloaded: limit vms' ||
+    not_ok "systemctl reload: a setting"
+echo 'limit vms none' >>/etc/cc-proxy.conf
+systemctl reload cc-proxy.service
+wait_for said 'reload failed: 1 error: the old configuration stays' ||
+    not_ok "systemctl reload: a mistake"
+equal "the daemon goes on" "$(systemctl is-active cc-proxy.service)" active
+
+systemctl start cc-proxy-metrics.socket
+equal "type of the socket of the metrics" "$(type_of $run/metrics.sock)" \
+    cc_proxy_metrics_sock_t
+equal "metrics" "$(python3 -I -c "
+import socket
+s = socket.socket(socket.AF_UNIX)
+s.connect('$run/metrics.sock')
+s.sendall(b'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n')
+text = b''.join(iter(lambda: s.recv(65536), b''))
+print(text.split()[1].decode(), text.splitlines()[-1].decode())")" \
+    '200 # EOF'
+systemctl stop cc-proxy-metrics.socket
 systemctl stop cc-proxy.service
 rm -r /etc/cc-proxy.conf /run/systemd/system/cc-proxy.service.d
 systemctl daemon-reload
