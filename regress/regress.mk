@@ -113,7 +113,7 @@ asan: root-users
 
 # Every fault at every step, which takes an hour; check walks some of them.
 FAULTS		:= $(addprefix regress/integ/,$(addsuffix _test.py, \
-		   faults syserr short vmsock))
+		   faults syserr short vmsock security))
 .PHONY: faults
 faults: programs tests root-users
 	FAULTS=all regress/run CCP_BUILD=$(BUILD) $(FAULTS) $(ALLOC)

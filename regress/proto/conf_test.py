@@ -131,8 +131,15 @@ def example():
 		    check_conf("-nv", "-f", ""), "output")
 	with Conf("".join(l[1:] if l[:1] == "#" and l[1:2].islower() else l
 	    for l in text.splitlines(True))) as c:
-		status, out, err = check_conf("-n", "-f", c.path)
+		status, out, err = check_conf("-nv", "-f", c.path)
 		equal(status, 0, err)
+	# With what is commented out it still says that, where it is a default.
+	has = out.splitlines()
+	for line in check_conf("-nv", "-f", "")[1].splitlines():
+		check(line in has, "not in the example: " + line)
+	for line in ("log events", "attach owner", "limit root",
+	    "engine uid 600000 - 665535"):
+		check(line in has, "not in the example: " + line)
 
 
 @test("conf", "a file that is missing, or that others may write to",
