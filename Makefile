@@ -73,8 +73,8 @@ LIBS	:= -levent_core -ljansson -lseccomp -lbsd
 # One list per folder; the file with main() comes first.
 parent_SRCS	:= parent.c child.c conf.c confdiff.c conflex.c flags.c \
 		   guestdir.c ids.c listen.c parse.c printconf.c registrant.c \
-		   reload.c timeout.c vmopen.c engines.c ksm.c logsink.c \
-		   logsource.c logfmt.c namespace.c notify.c journal.c \
+		   reload.c setup.c starts.c timeout.c vmopen.c engines.c ksm.c \
+		   logsink.c logsource.c logfmt.c namespace.c notify.c journal.c \
 		   sandbox_parent.c
 frontend_SRCS	:= frontend.c accept.c handshake.c fe_request.c fe_rpc.c route.c \
 		   fe_policy.c fe_reload.c handover.c control.c shares.c stats.c \

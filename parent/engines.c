@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * cc-proxy parent: one engine process for each VM: connect its sockets,
- * start the engine, give both sides the channel between them, and see it
- * end.  Starts are asynchronous, a few at a time, limited in rate, and the
- * users whose VMs wait take turns.
+ * cc-proxy parent: one engine process for each VM: start it, give it and the
+ * frontend the channel between them, ask it to reload, and see it end.  Its
+ * guest may have taken it over: what it says is one of a few messages, each
+ * when it is due.
  */
 
 #include <sys/types.h>
@@ -16,90 +16,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "engine.h"
 #include "parent.h"
 #include "sandbox.h"
 
-#define ENGINE_RETRY_MS	20	/* a VM's backlog is full: try again */
-#define ENGINE_FDS	256	/* for those being started, and the rest */
-#define ENGINE_RETRIES	16	/* of one user's VMs as often as that */
-
-enum engine_state {
-	ENGINE_QUEUED = 0x01,
-	ENGINE_CONNECTING = 0x02,
-	ENGINE_STARTING = 0x04,	/* until SETUP_READY */
-	ENGINE_UP = 0x08,
-	/* Its channel only: what it has said, it says once. */
-	ENGINE_SERVING = 0x10,
-	ENGINE_LOST = 0x20,
-	ENGINE_OWED = 0x40	/* as well: a SETUP_ACK */
-};
-
-/* What waits of one user. */
-struct queue {
-	TAILQ_ENTRY(queue)	 entry;
-	uid_t			 uid;
-	TAILQ_HEAD(, engine)	 engines;
-};
-
-struct engine {
-	TAILQ_ENTRY(engine)	 entry;		/* all */
-	TAILQ_ENTRY(engine)	 queue_entry;	/* waiting to be started */
-	struct msg_vm_open	 open;
-	struct ucred		 cred;		/* who registers it */
-	const char		*why;		/* a socket is refused */
-	struct child		 child;
-	struct ids		 ids;		/* as whom it runs */
-	int			 has_ids;
-	enum engine_state	 state;
-	struct event		 timer;
-	uint64_t		 deadline;	/* of the connects */
-	uint64_t		 late;		/* ditto, no socket there */
-	int			 slot;		/* counts in nstarting */
-	int			 retries;	/* not to be reached yet */
-	int			 ctl, io, console;
-	int			 peer;		/* the frontend's end */
-	int			 guest;		/* what it was told */
-	unsigned int		 owed;		/* answers to BEGINs */
-	int			 lost;
-};
-
 static TAILQ_HEAD(, engine) engines = TAILQ_HEAD_INITIALIZER(engines);
-/* The user whose turn it is comes first. */
-static TAILQ_HEAD(, queue) queues = TAILQ_HEAD_INITIALIZER(queues);
-static struct event	 rate_timer;
-static unsigned int	 nengines, nstarting, rate_used;
+static unsigned int	 nengines;
 static uint32_t		 generation;	/* of the last BEGIN, to all */
 static uint64_t		 nended, nfailed, nkilled;
 
-static uint64_t	engine_now(void);
-static struct engine *engine_find(uint32_t);
-static unsigned int engines_of(uid_t, int);
-static unsigned int engines_max(void);
-static int	engine_refused(const struct msg_vm_open *,
-		    const struct ucred *);
-static int	engine_queue(struct engine *);
-static struct engine *engine_dequeue(void);
-static void	engine_rate(int, short, void *);
-static void	engine_connect(int, short, void *);
-static int	engine_connect_one(struct engine *, const char *, int *);
-static void	engine_unreached(const struct engine *, const char *, int);
-static void	engine_no(const struct ucred *, const char *, int);
-static void	engine_refuse(uint32_t, enum msg_step, int);
-static void	engine_start(struct engine *);
 static void	engine_conf(const struct engine *, const struct conf *,
 		    struct msg_vm_conf *);
 static void	engine_config(struct engine *, int);
 static int	engine_counts(const struct engine *);
 static void	engine_state(struct imsgev *, enum engine_state);
 static void	engine_timeout(int, short, void *);
-static void	engine_failed(struct engine *, enum msg_step, int);
 static void	engine_exited(struct child *, int, int);
-static void	engine_release(struct engine *);
-static void	engine_free(struct engine *);
-static void	engine_settled(struct engine *);
 static int	engine_ready(struct imsgev *, struct ibuf *, int *);
 static int	engine_up(struct imsgev *, struct ibuf *, int *);
 static int	engine_lost(struct imsgev *, struct ibuf *, int *);
@@ -114,24 +48,23 @@ static const struct imsgev_handler engine_table[] = {
 	{ 0, 0, NULL }
 };
 
-void
-engines_init(void)
+struct engine *
+engine_new(const struct msg_vm_open *open, const struct ucred *cred)
 {
-	evtimer_set(&rate_timer, engine_rate, NULL);
+	struct engine	*e;
+
+	if ((e = calloc(1, sizeof(*e))) == NULL)
+		return (NULL);
+	e->open = *open;
+	e->cred = *cred;
+	e->ctl = e->io = e->console = e->peer = -1;
+	e->child.iev.iev_fd = -1;
+	TAILQ_INSERT_TAIL(&engines, e, entry);
+	nengines++;
+	return (e);
 }
 
-/* Milliseconds of a clock that does not jump. */
-static uint64_t
-engine_now(void)
-{
-	struct timespec	 ts;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &ts) == -1)
-		fatal("clock_gettime");
-	return ((uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000);
-}
-
-static struct engine *
+struct engine *
 engine_find(uint32_t vmid)
 {
 	struct engine	*e;
@@ -142,43 +75,13 @@ engine_find(uint32_t vmid)
 	return (NULL);
 }
 
-int
-engines_open(const struct msg_vm_open *open, int fd)
+unsigned int
+engines_count(void)
 {
-	struct ucred	 cred;
-	struct engine	*e;
-
-	if (registrant_cred(fd, open->proto, &cred) == -1 ||
-	    engine_find(open->vmid) != NULL)
-		return (-1);
-	if (!policy_allows(&penv->conf.policy, POLICY_REGISTER, cred.uid,
-	    cred.gid)) {
-		registrant_denied(&cred, open->id, NULL, NULL);
-		engine_refuse(open->vmid, MSG_STEP_POLICY, EACCES);
-		return (0);
-	}
-	if (engine_refused(open, &cred))
-		return (0);
-	if ((e = calloc(1, sizeof(*e))) == NULL) {
-		engine_no(&cred, open->id, ENOMEM);
-		engine_refuse(open->vmid, MSG_STEP_ENGINE, ENOMEM);
-		return (0);
-	}
-	e->open = *open;
-	e->cred = cred;
-	e->ctl = e->io = e->console = e->peer = -1;
-	e->child.iev.iev_fd = -1;
-	evtimer_set(&e->timer, engine_connect, e);
-	TAILQ_INSERT_TAIL(&engines, e, entry);
-	nengines++;
-	if (engine_queue(e) == -1)
-		engine_failed(e, MSG_STEP_ENGINE, ENOMEM);
-	engines_next();
-	return (0);
+	return (nengines);
 }
 
-/* Its VMs, or those of them that are tried again and again. */
-static unsigned int
+unsigned int
 engines_of(uid_t uid, int retries)
 {
 	struct engine	*e;
@@ -190,243 +93,13 @@ engines_of(uid_t uid, int retries)
 	return (n);
 }
 
-/* Each takes three descriptors, and more while it is started. */
-static unsigned int
-engines_max(void)
-{
-	uint64_t	 n = penv->nofile;
-
-	n = n > 2 * ENGINE_FDS ? (n - ENGINE_FDS) / 3 : n / 6;
-	return (n < penv->conf.limits[CONF_VMS] ? (unsigned int)n :
-	    penv->conf.limits[CONF_VMS]);
-}
-
-/* 1 if there are too many VMs, all together or of that user. */
-static int
-engine_refused(const struct msg_vm_open *open, const struct ucred *cred)
-{
-	const struct conf	*c = &penv->conf;
-	const char		*whose = "";
-	enum conf_limit_id	 id = CONF_VMS;
-	struct audit		 a;
-	uint32_t		 max;
-	int			 error = EAGAIN;
-
-	if (nengines < engines_max()) {
-		if ((cred->uid == 0 && !c->limit_root) ||
-		    engines_of(cred->uid, 0) < c->limits[CONF_VMS_UID])
-			return (0);
-		whose = " of this user";
-		id = CONF_VMS_UID;
-		error = EDQUOT;
-	}
-	if (registrant_log(cred, LOGL_WARN)) {
-		max = id == CONF_VMS ? engines_max() : c->limits[id];
-		registrant_audit(&a, AUDIT_LIMIT_REACHED, cred, open->id);
-		audit_limit(&a, conf_limits[id].name, max);
-		audit_log(&a, "too many VMs%s (max %u): register %s, uid %u, "
-		    "gid %u, pid %d", whose, max, open->id, cred->uid,
-		    cred->gid, (int)cred->pid);
-	}
-	engine_refuse(open->vmid, MSG_STEP_LIMIT, error);
-	return (1);
-}
-
-/* Behind those of its user.  0, or -1: no memory. */
-static int
-engine_queue(struct engine *e)
-{
-	struct queue	*q;
-
-	TAILQ_FOREACH(q, &queues, entry)
-		if (q->uid == e->cred.uid)
-			break;
-	if (q == NULL) {
-		if ((q = calloc(1, sizeof(*q))) == NULL)
-			return (-1);
-		q->uid = e->cred.uid;
-		TAILQ_INIT(&q->engines);
-		TAILQ_INSERT_TAIL(&queues, q, entry);
-	}
-	TAILQ_INSERT_TAIL(&q->engines, e, queue_entry);
-	e->state = ENGINE_QUEUED;
-	return (0);
-}
-
-/* The next user's first, or NULL; that user's turn comes last then. */
-static struct engine *
-engine_dequeue(void)
-{
-	struct queue	*q;
-	struct engine	*e;
-
-	if ((q = TAILQ_FIRST(&queues)) == NULL)
-		return (NULL);
-	e = TAILQ_FIRST(&q->engines);
-	TAILQ_REMOVE(&q->engines, e, queue_entry);
-	TAILQ_REMOVE(&queues, q, entry);
-	if (TAILQ_EMPTY(&q->engines))
-		free(q);
-	else
-		TAILQ_INSERT_TAIL(&queues, q, entry);
-	return (e);
-}
-
-/*
- * Start who waits, as far as number and rate allow.  None is started in the
- * middle of a reload: it would miss the rest.
- */
-void
-engines_next(void)
-{
-	struct timeval	 second = { 1, 0 };
-	struct engine	*e;
-
-	while (!penv->stopping && !reload_running() &&
-	    nstarting < PARENT_STARTS_MAX && rate_used < PARENT_STARTS_RATE &&
-	    (e = engine_dequeue()) != NULL) {
-		if (rate_used++ == 0)
-			evtimer_add(&rate_timer, &second);
-		nstarting++;
-		e->slot = 1;
-		e->state = ENGINE_CONNECTING;
-		if (e->ctl != -1 && e->io != -1) {
-			engine_start(e);
-			continue;
-		}
-		e->late = e->deadline = engine_now();
-		e->late += PARENT_DIAL_TIME * 1000;
-		e->deadline += penv->conf.timeouts[FLT_READY] + 1000;
-		engine_connect(-1, 0, e);
-	}
-}
-
-static void
-engine_rate(int fd, short event, void *arg)
-{
-	(void)fd;
-	(void)event;
-	(void)arg;
-	rate_used = 0;
-	engines_next();
-}
-
-/*
- * The sockets in the order console, control, I/O.  One that has to be tried
- * again holds up nobody else meanwhile.
- */
-static void
-engine_connect(int fd, short event, void *arg)
-{
-	struct timeval	 retry = { 0, ENGINE_RETRY_MS * 1000 };
-	struct engine	*e = arg;
-	enum msg_step	 step;
-	uint64_t	 now;
-	int		 error;
-
-	(void)fd;
-	(void)event;
-	if (penv->stopping)
-		return;
-	if (reload_running()) {
-		evtimer_add(&e->timer, &retry);
-		return;
-	}
-	if (penv->level == LOGL_DEBUG && penv->console &&
-	    e->open.console[0] != '\0' && e->console == -1) {
-		/* Only watched: no reason to fail. */
-		e->console = vmopen_connect(e->open.console, &e->why);
-		if (e->console == -1 && e->why != NULL)
-			registrant_denied(&e->cred, e->open.id,
-			    e->open.console, e->why);
-		else if (e->console == -1)
-			log_warn("console %s", e->open.console);
-		e->open.console[0] = '\0';
-	}
-	step = MSG_STEP_CTL;
-	if (engine_connect_one(e, e->open.ctl, &e->ctl) == 0) {
-		step = MSG_STEP_IO;
-		if (engine_connect_one(e, e->open.io, &e->io) == 0) {
-			e->retries = 0;
-			if (e->slot) {
-				engine_start(e);
-				return;
-			}
-			if (engine_queue(e) == -1)
-				engine_failed(e, MSG_STEP_ENGINE, ENOMEM);
-			engines_next();
-			return;
-		}
-	}
-	error = errno;
-	now = engine_now();
-	/* A 1.x runtime does not wait until its hypervisor listens. */
-	if ((error == EAGAIN && now < e->deadline) ||
-	    ((error == ENOENT || error == ECONNREFUSED) &&
-	    e->open.proto == MSG_PROTO_1 && now < e->late)) {
-		e->retries = 1;
-		/* A user with many of them has each tried less often. */
-		retry.tv_usec *= (suseconds_t)(engines_of(e->cred.uid, 1) /
-		    ENGINE_RETRIES + 1);
-		retry.tv_sec = retry.tv_usec / 1000000;
-		retry.tv_usec %= 1000000;
-		evtimer_add(&e->timer, &retry);
-		engine_settled(e);
-	} else {
-		if (e->why != NULL)
-			registrant_denied(&e->cred, e->open.id,
-			    step == MSG_STEP_CTL ? e->open.ctl : e->open.io,
-			    e->why);
-		else
-			engine_unreached(e, step == MSG_STEP_CTL ?
-			    e->open.ctl : e->open.io, error);
-		engine_failed(e, step, error);
-	}
-}
-
 static void
 engine_state(struct imsgev *iev, enum engine_state state)
 {
 	iev->iev_state = (iev->iev_state & ENGINE_OWED) | (uint32_t)state;
 }
 
-static int
-engine_connect_one(struct engine *e, const char *path, int *fd)
-{
-	if (*fd == -1)
-		*fd = vmopen_connect(path, &e->why);
-	return (*fd == -1 ? -1 : 0);
-}
-
-static void
-engine_unreached(const struct engine *e, const char *path, int error)
-{
-	struct audit	 a;
-
-	if (!registrant_log(&e->cred, LOGL_INFO))
-		return;
-	registrant_audit(&a, AUDIT_VM_FAILED, &e->cred, e->open.id);
-	audit_str(&a, "path", path);
-	audit_str(&a, "reason", log_strerror(error));
-	audit_log(&a, "registration of %s failed: %s: %s", e->open.id, path,
-	    log_strerror(error));
-}
-
-/* There is none for the VM. */
-static void
-engine_no(const struct ucred *cred, const char *id, int error)
-{
-	struct audit	 a;
-
-	if (!registrant_log(cred, LOGL_WARN))
-		return;
-	registrant_audit(&a, AUDIT_VM_FAILED, cred, id);
-	audit_str(&a, "reason", log_strerror(error));
-	audit_log_at(&a, LOGL_WARN, "engine of %s was not started: %s", id,
-	    log_strerror(error));
-}
-
-static void
+int
 engine_start(struct engine *e)
 {
 	struct timeval	 tv = { PARENT_READY_TIME, 0 };
@@ -445,11 +118,8 @@ engine_start(struct engine *e)
 		close(sv[1]);
 	} else if (e->has_ids)
 		error = 0;
-	if (error != 0) {
-		engine_no(&e->cred, e->open.id, error);
-		engine_failed(e, MSG_STEP_ENGINE, error);
-		return;
-	}
+	if (error != 0)
+		return (error);
 	e->peer = sv[1];
 	e->state = ENGINE_STARTING;
 	evtimer_set(&e->timer, engine_timeout, e);
@@ -460,9 +130,10 @@ engine_start(struct engine *e)
 		close(e->child.proc.channel);
 		close(sv[0]);
 		child_kill(&e->child);
-		return;
+		return (0);
 	}
 	engine_config(e, sv[0]);
+	return (0);
 }
 
 /* What kind of agent it is does not change while it runs. */
@@ -543,7 +214,7 @@ engine_ready(struct imsgev *iev, struct ibuf *b, int *fd)
 		return (-1);
 	sbx_describe(layers, text, sizeof(text));
 	log_debug("engine of %s sandbox: %s", e->open.id, text);
-	engine_settled(e);
+	start_settled(e);
 	evtimer_del(&e->timer);
 	e->state = ENGINE_UP;
 	engine_state(iev, ENGINE_UP);
@@ -686,42 +357,6 @@ engines_kill_owing(void (*tell)(const char *))
 	}
 }
 
-/* No longer one of those being started. */
-static void
-engine_settled(struct engine *e)
-{
-	if (!e->slot)
-		return;
-	e->slot = 0;
-	nstarting--;
-	e->state = ENGINE_UP;
-	engines_next();
-}
-
-static void
-engine_refuse(uint32_t vmid, enum msg_step step, int errnum)
-{
-	struct msg_vm_failed	 failed;
-
-	memset(&failed, 0, sizeof(failed));
-	failed.vmid = vmid;
-	failed.step = (int)step;
-	failed.errnum = (uint32_t)errnum;
-	imsgev_send(&penv->frontend.iev, MSG_VM_FAILED, -1,
-	    msg_vm_failed_encode(&failed));
-}
-
-/* It never ran. */
-static void
-engine_failed(struct engine *e, enum msg_step step, int errnum)
-{
-	engine_refuse(e->open.vmid, step, errnum);
-	engine_release(e);
-	engine_settled(e);
-	engine_free(e);
-	parent_check_done();
-}
-
 static void
 engine_exited(struct child *ch, int how, int status)
 {
@@ -747,7 +382,7 @@ engine_exited(struct child *ch, int how, int status)
 		audit_log(&a, "engine of %s, pid %d, exited with status %d",
 		    e->open.id, (int)ch->proc.pid, status);
 	if (!started) {
-		engine_failed(e, MSG_STEP_ENGINE, ECHILD);
+		start_failed(e, MSG_STEP_ENGINE, ECHILD);
 		return;
 	}
 	imsgev_send(&penv->frontend.iev, MSG_VM_GONE, -1,
@@ -757,7 +392,7 @@ engine_exited(struct child *ch, int how, int status)
 	parent_check_done();
 }
 
-static void
+void
 engine_release(struct engine *e)
 {
 	int	*fds[] = { &e->ctl, &e->io, &e->console, &e->peer };
@@ -771,7 +406,7 @@ engine_release(struct engine *e)
 	}
 }
 
-static void
+void
 engine_free(struct engine *e)
 {
 	TAILQ_REMOVE(&engines, e, entry);

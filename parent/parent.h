@@ -85,11 +85,6 @@ enum parent_state {		/* of the frontend's channel */
 };
 
 /* parent.c */
-/*
- * Put the level that counts into the configuration.  Returns it; or -1 if
- * *name is none, and then the configuration is as it was.
- */
-int	 parent_level(struct conf *, int *console, const char **name);
 /* What the frontend works with, but for the listeners. */
 void	 parent_send_conf(const struct conf *);
 void	 parent_send_policy(const struct policy *);
@@ -98,6 +93,25 @@ void	 parent_stop(int status, const char *why);
 void	 parent_check_done(void);
 /* Tell the service manager how many VMs there are. */
 void	 parent_status(void);
+
+/* setup.c: what is done once, before there are other processes */
+/*
+ * Command line, configuration and log, into penv.  Returns if the daemon is
+ * to start, or its version to be shown.
+ */
+void	 setup_conf(int argc, char *argv[]);
+/*
+ * Users, limit of descriptors and listeners, into penv.  Returns the control
+ * socket, which is the caller's then, or -1: there is none.
+ */
+int	 setup_listen(void);
+/*
+ * Put the level that counts into the configuration.  Returns it; or -1 if
+ * *name is none, and then the configuration is as it was.
+ */
+int	 setup_level(struct conf *, int *console, const char **name);
+/* The daemon cannot start: say why, and exit. */
+void	 setup_failed(const char *why);
 
 /* child.c: what all children have in common */
 /*
@@ -175,13 +189,16 @@ int	 ids_take(struct ids *);
 /* Its process has been reaped, or never was. */
 void	 ids_give(const struct ids *);
 
-/* engines.c */
-void	 engines_init(void);
+/* starts.c: VMs whose engines have not been started yet */
+void	 starts_init(void);
 /*
  * The frontend asks for a VM on behalf of the client whose connection is fd,
  * which stays the caller's.  Refusals are answered; -1: the frontend lies.
  */
-int	 engines_open(const struct msg_vm_open *, int fd);
+int	 starts_open(const struct msg_vm_open *, int fd);
+void	 starts_next(void);	/* start who waits, as far as possible */
+
+/* engines.c: the VMs, and their engines' processes */
 /* Those that are running get another configuration, all or none of it. */
 void	 engines_begin(const struct conf *, uint32_t generation);
 /* SETUP_SWITCH or SETUP_ABORT. */
@@ -189,7 +206,6 @@ void	 engines_decide(uint32_t type);
 unsigned int engines_owing(void);	/* that have not answered */
 /* These are killed, and owe nothing any more: tell is called for each. */
 void	 engines_kill_owing(void (*tell)(const char *));
-void	 engines_next(void);	/* start who waits, as far as possible */
 int	 engines_alive(void);	/* engines whose VM is not lost */
 int	 engines_running(void);	/* engine processes */
 /* What is known of them, for cc-proxyctl(8). */

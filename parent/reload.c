@@ -129,7 +129,7 @@ reload_read(void)
 	if (fl->fl_conf[0] != '\0' && conf_load(c, fl->fl_conf,
 	    (fl->fl_has & FLAGS_HAS_CONF) == 0, reload_error) == -1)
 		return (-1);
-	if (parent_level(c, &reload.console, &name) == -1) {
+	if (setup_level(c, &reload.console, &name) == -1) {
 		snprintf(err, sizeof(err), "not a valid log level: %s", name);
 		reload_error(err);
 	} else if (conf_merge(c, fl, err, sizeof(err)) == -1)
@@ -268,7 +268,7 @@ reload_end(int failed)
 	reload_answer(failed);
 	parent_status();
 	notify_ready();
-	engines_next();
+	starts_next();
 	if (reload.again) {
 		reload.again = 0;
 		reload_start();
