@@ -141,7 +141,7 @@ fe_token_mint(struct fe_vm *vm, size_t n))[TOKEN_SIZE]
 	size_t		 i;
 
 	if (n > REQ_STREAMS_MAX ||
-	    vm->ntokens + n > fenv->conf.limits.tokens_vm ||
+	    (n > 0 && vm->ntokens + n > fenv->conf.limits.tokens_vm) ||
 	    fe_share_tokens(vm->user, n))
 		return (NULL);
 	if (!fe_room() || (tokens = calloc(n + 1, TOKEN_SIZE)) == NULL)

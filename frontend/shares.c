@@ -105,8 +105,9 @@ fe_share_tokens(struct fe_user *u, size_t n)
 {
 	const struct msg_limits	*l = &fenv->conf.limits;
 
-	return (fenv->ntokens + n > l->tokens ||
-	    fe_user_over(u, u->ntokens + n, l->tokens_uid));
+	/* There may be more than a reload allows: to take none is no more. */
+	return (n > 0 && (fenv->ntokens + n > l->tokens ||
+	    fe_user_over(u, u->ntokens + n, l->tokens_uid)));
 }
 
 /*

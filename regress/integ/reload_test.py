@@ -197,6 +197,28 @@ def limits():
 		    "too many VMs", "one more")
 
 
+@test("reload", "fewer tokens: those that are out go on being used",
+    private=False)
+def limit_tokens():
+	need_root()
+	few = "limit %s 1\n"
+	with reloading("") as d:
+		vm = d.vm()
+		tokens = vm.attach(5)[1]
+		for name in ("tokens per vm", "tokens per uid", "tokens"):
+			d.reload("limit root\n" + few % name)
+			# What takes none has no limit of them.
+			Tenant(d, *me()).connect_shim(tokens.pop())
+			c = Tenant(d, *me())
+			equal(c.try_attach(vm.id), None, "attach")
+			equal(c.try_attach(vm.id, 0), None, "once more")
+			equal(c.try_attach(vm.id, 1), "no more I/O tokens",
+			    "a new one")
+			c = Tenant(d, *me())
+			equal(c.try_register(name, d.agent(name[-1])), None,
+			    "registers")
+
+
 @test("reload", "limits for clients that have not said what they want",
     private=False)
 def limit_clients():
