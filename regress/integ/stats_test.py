@@ -306,6 +306,37 @@ def near():
 		check("uid %d" % ALICE in text and vms[1].id in text, text)
 
 
+@test("stats", "an engine whose VM cannot be reached yet does not run",
+    private=False)
+def unreached():
+	with serving("timeout ready 60s\n") as d:
+		VM(d)
+		path = os.path.join(d.dir, "full")
+		s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+		s.bind(path)
+		s.listen(0)
+		fill = []
+		while True:
+			fill.append(socket.socket(socket.AF_UNIX,
+			    socket.SOCK_STREAM))
+			fill[-1].setblocking(False)
+			try:
+				fill[-1].connect(path)
+			except BlockingIOError:
+				break
+		c = d.client()
+		c.cmd(REGISTER, register_request("full", path, path))
+
+		def engines():
+			e = status(d)["daemon"]["parent"]["engines"]
+			return e["running"], e["starting"], e["waiting"]
+		wait_for(lambda: sum(engines()) == 2, "the second")
+		equal(engines(), (1, 1, 0), "running, starting, waiting")
+		s.close()
+		check(c.response(REGISTER).err, "registered")
+		equal(engines(), (1, 0, 0), "running, starting, waiting")
+
+
 def stopped(pid):
 	os.kill(pid, signal.SIGSTOP)
 	wait_for(lambda: open("/proc/%d/stat" % pid).read().rsplit(
