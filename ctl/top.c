@@ -249,8 +249,10 @@ rate_text(double value, int bytes, char buf[SIZE_TEXT])
 {
 	if (value < 0)
 		return ("-");
+	/* An engine may lie, of its time as well. */
 	if (bytes)
-		return (size_text((uint64_t)value, buf));
+		return (size_text(value > 1e18 ? (uint64_t)1e18 :
+		    (uint64_t)value, buf));
 	if (value < 1e6)
 		snprintf(buf, SIZE_TEXT, "%.1f", value);
 	else
@@ -311,9 +313,6 @@ summary(const struct top *t, char *buf, size_t size)
 		out += r->out < 0 ? 0 : r->out;
 		cmds += r->cmds < 0 ? 0 : r->cmds;
 	}
-	/* So many liars there are not, but no number is too large. */
-	in = in > 1e18 ? 1e18 : in;
-	out = out > 1e18 ? 1e18 : out;
 	snprintf(buf, size, "VMs %u  clients %u (%u without a VM)  tokens %u"
 	    "  in/s %s  out/s %s  commands/s %s", d->nvms,
 	    d->routed + d->unrouted, d->unrouted, d->ntokens,

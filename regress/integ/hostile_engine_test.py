@@ -412,6 +412,22 @@ def payloads(r):
 	    ["top", "-n", "2", "-d", "0.1"]):
 		subprocess.run([binary("cc-proxyctl"), "-s", r.d.path] + args,
 		    stdout=subprocess.DEVNULL, timeout=CEILING, check=True)
+	# It owed an answer.  By its own clock it did all that in a ms.
+	later = lambda ms, n: numbers(n)[:2] + struct.pack(">Q", ms) + \
+	    numbers(n)[10:]
+	p.heard("VM_STATS_ASK")
+	p.say("peer", "VM_STATS", later(1, 0))
+	t = Task(lambda: subprocess.run([binary("cc-proxyctl"), "-s",
+	    r.d.path, "top", "-n", "2", "-d", "1"],
+	    stdout=subprocess.PIPE, timeout=CEILING, check=True).stdout)
+	for ms, n in ((2, 0), (3, (1 << 63) - 1)):
+		p.heard("VM_STATS_ASK")
+		p.say("peer", "VM_STATS", later(ms, n))
+	row = [l.split() for l in t.get().decode().splitlines()
+	    if l.startswith(p.id + " ")][-1]
+	equal(row[4:7], ["888P", "888P", "9.2e+21"], "rates it claims")
+	subprocess.run([binary("cc-proxyctl"), "-s", r.d.path, "status"],
+	    stdout=subprocess.DEVNULL, timeout=CEILING, check=True)
 	# It owes an answer by now, one.
 	p.raw("peer", message(r.number["VM_STATS"], numbers(5)) * 2)
 	r.killed(p, "peer", "malformed VM_STATS")
