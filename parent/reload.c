@@ -216,6 +216,7 @@ reload_switch(void)
 	struct ksm_times	 times;
 	struct audit		 a;
 	char			 line[MSG_TEXT_MAX + 1], what[900];
+	int			 events = penv->conf.log_events;
 
 	imsgev_send(&penv->frontend.iev, MSG_SETUP_SWITCH, -1,
 	    msg_u32_encode(reload.generation));
@@ -226,7 +227,8 @@ reload_switch(void)
 	penv->level = penv->conf.level;
 	penv->console = reload.console;
 	log_setlevel((enum log_level)penv->level);
-	log_setevents(penv->conf.log_events);
+	/* The last event is that there will be no more. */
+	log_setevents(events || penv->conf.log_events);
 	vmopen_switch(reload.dirs);
 	reload.dirs = NULL;
 	parent_ksm_times(&penv->conf, &times);
@@ -236,6 +238,7 @@ reload_switch(void)
 	audit_begin(&a, AUDIT_CONFIG_LOADED);
 	audit_str(&a, "path", penv->flags.fl_conf);
 	audit_log(&a, "%s", line);
+	log_setevents(penv->conf.log_events);
 	reload_tell(line);
 	reload.failure[0] = '\0';
 	reload_end(0);

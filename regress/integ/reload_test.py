@@ -444,6 +444,31 @@ def level():
 		wait_for(ping, "level info again")
 
 
+@test("reload", "security events, in all processes, to their end",
+    private=False)
+def events():
+	with reloading("log level warn\n") as d:
+		vm = d.vm()
+
+		def happens():
+			"""Events of who attaches, and of his shim."""
+			mark = d.log_mark()
+			vm.shim(start=False)
+			d.client().fails(ATTACH, {"containerId": "none"})
+			vm.client.hyper("ping")
+			return sorted(e["event"] for e in d.entries(mark,
+			    vm=vm.id))
+		equal(happens(), [], "events at level warn")
+		d.write("log level warn\nlog events\n")
+		equal(ctl(d), (0, ["configuration reloaded: log events"]),
+		    "reload")
+		want = ["client-attached", "shim-connected"]
+		wait_for(lambda: happens() == want, "events")
+		# That there will be none is one.
+		d.reload("log level warn\n", "log events")
+		wait_for(lambda: happens() == [], "no events")
+
+
 # ------------------------------------------------------------- refusals
 
 @test("reload", "an error in the file changes nothing anywhere",
