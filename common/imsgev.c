@@ -34,6 +34,7 @@ imsgev_init(struct imsgev *iev, int fd, const struct imsgev_handler *table,
     uint32_t state, void (*ended)(struct imsgev *, enum imsgev_end), void *arg)
 {
 	memset(iev, 0, sizeof(*iev));
+	iev->iev_fd = -1;
 	if (imsgbuf_init(&iev->iev_ibuf, fd) == -1)
 		return (-1);
 	imsgbuf_allow_fdpass(&iev->iev_ibuf);

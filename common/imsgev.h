@@ -69,7 +69,7 @@ struct imsgev {
 /*
  * Starts reading.  fd must be a non-blocking stream socket; it belongs to
  * the imsgev after success, to the caller after failure.  table ends with
- * type 0.  Returns 0, or -1 [errno].
+ * type 0.  Returns 0; or -1 [errno], and then it is as if it were closed.
  */
 int	 imsgev_init(struct imsgev *, int fd, const struct imsgev_handler *,
 	    uint32_t state, void (*)(struct imsgev *, enum imsgev_end), void *);

@@ -374,6 +374,42 @@ test_room(void)
 	side_clear(&s);
 }
 
+/* No channel: least of all descriptor 0. */
+static void
+test_memory(void)
+{
+	struct side	 s;
+	struct rlimit	 old, none;
+	void		*p, *all = NULL;
+	int		 sv[2];
+
+	test_begin("without memory there is no channel");
+#ifdef __SANITIZE_ADDRESS__
+	test_skip("the sanitizer's allocator ends the program");
+	return;
+#endif
+	memset(&s, 0, sizeof(s));
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == 0);
+	CHECK(getrlimit(RLIMIT_AS, &old) == 0);
+	none = old;
+	none.rlim_cur = 0;
+	CHECK(setrlimit(RLIMIT_AS, &none) == 0);
+	while ((p = malloc(32 * 1024)) != NULL) {
+		memcpy(p, &all, sizeof(all));
+		all = p;
+	}
+	CHECK(imsgev_init(&s.iev, sv[0], table, STATE_A, on_end, &s) == -1);
+	CHECK(setrlimit(RLIMIT_AS, &old) == 0);
+	while ((p = all) != NULL) {
+		memcpy(&all, p, sizeof(all));
+		free(p);
+	}
+	CHECK(s.iev.iev_fd == -1);
+	imsgev_signal(&s.iev, MSG_CTL_END);
+	imsgev_clear(&s.iev);
+	CHECK(close(sv[0]) == 0 && close(sv[1]) == 0);
+}
+
 int
 main(void)
 {
@@ -387,6 +423,7 @@ main(void)
 	test_clear();
 	test_bound();
 	test_room();
+	test_memory();
 	event_base_free(base);
 	return (test_end());
 }
