@@ -30,7 +30,7 @@ static void	fe_accept_failed(int, unsigned int);
 static struct fe_listener listeners[FE_LISTENERS_MAX];
 static size_t		 nlisteners;
 static struct event	 pause_timer;
-static int		 paused, said;
+static int		 said;
 
 int
 fe_accept_add(int fd, int kind)
@@ -134,7 +134,10 @@ fe_accept_one(const struct fe_listener *l)
 	return (0);
 }
 
-/* max: the limit of ours that was reached; 0: it is the system's. */
+/*
+ * max: the limit of ours that was reached, which is not one of those who may
+ * lift it; 0: it is the system's.
+ */
 static void
 fe_accept_failed(int error, unsigned int max)
 {
@@ -151,11 +154,9 @@ fe_accept_failed(int error, unsigned int max)
 		audit_log_at(&a, fenv->conf.pod ? LOGL_INFO : LOGL_ERROR,
 		    "couldn't accept connection: %s", log_strerror(error));
 	said = 1;
-	if (paused)
-		return;
-	paused = 1;
 	for (i = 0; i < nlisteners; i++)
-		if (listeners[i].fd != -1)
+		if (listeners[i].fd != -1 &&
+		    (max == 0 || listeners[i].kind != MSG_LISTEN_CONTROL))
 			event_del(&listeners[i].ev);
 	evtimer_add(&pause_timer, &tv);
 }
@@ -165,11 +166,11 @@ fe_accept_resume(int fd, short event, void *arg)
 {
 	struct timeval	 tv = { FE_ACCEPT_PAUSE, 0 };
 	size_t		 i;
+	int		 paused = 0;
 
 	(void)fd;
 	(void)event;
 	(void)arg;
-	paused = 0;
 	for (i = 0; i < nlisteners; i++)
 		if (listeners[i].fd != -1 &&
 		    event_add(&listeners[i].ev, NULL) == -1)
