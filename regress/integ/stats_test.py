@@ -476,11 +476,13 @@ def http(d):
 		    "--inetd", "-l", path, binary("cc-proxyctl"), "-s", d.path,
 		    "metrics", "--http"], stderr=subprocess.DEVNULL)
 		try:
-			wait_for(lambda: os.path.exists(path), "its socket")
-			for i in range(2):
+			def connected():
+				"""It is there before it listens."""
 				s = socket.socket(socket.AF_UNIX)
 				s.settimeout(CEILING)
-				s.connect(path)
+				return s if s.connect_ex(path) == 0 else None
+			for i in range(2):
+				s = wait_for(connected, "its socket")
 				s.sendall(get)
 				text = b"".join(iter(lambda: s.recv(65536),
 				    b""))
