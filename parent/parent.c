@@ -22,6 +22,7 @@
 static void	parent_send(int);
 static void	parent_frontend(void);
 static void	parent_ksm(void);
+static void	parent_hold(int);
 static void	parent_signals(void);
 static void	parent_signal(int, short, void *);
 static void	parent_hangup(int, short, void *);
@@ -58,6 +59,7 @@ main(int argc, char *argv[])
 	struct audit	 a;
 	int		 control_fd;
 
+	parent_hold(SIG_BLOCK);
 	setup_conf(argc, argv);
 	if (penv->flags.fl_version) {
 		printf("Version: %s\n", CCP_VERSION);
@@ -242,6 +244,18 @@ parent_ksm(void)
 	}
 }
 
+/* What asks for a reload waits until there can be one. */
+static void
+parent_hold(int how)
+{
+	sigset_t	 set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	if (sigprocmask(how, &set, NULL) == -1)
+		fatal("sigprocmask");
+}
+
 /*
  * Where KSM has nothing to restore and nobody is to be told, the signals
  * kill, as they always did.
@@ -255,6 +269,7 @@ parent_signals(void)
 		signal_set(&hup_ev, SIGHUP, parent_hangup, NULL);
 		signal_add(&hup_ev, NULL);
 	}
+	parent_hold(SIG_UNBLOCK);
 	if (!ksm_handles_signals() && !notify_active())
 		return;
 	signal_set(&term_ev, SIGTERM, parent_signal, NULL);

@@ -472,6 +472,17 @@ def events():
 		wait_for(lambda: happens() == [], "no events")
 
 
+@test("reload", "the signal while the daemon starts", private=False)
+def early():
+	for i in range(scaled(10, 4)):
+		with reloading(steady=False, start=False) as d:
+			d.start(ready=False)
+			d.wait_line("^starting in system mode")
+			d.hup()
+			d.wait_log("^configuration reloaded: nothing")
+			d.vm()
+
+
 # ------------------------------------------------------------- refusals
 
 @test("reload", "an error in the file changes nothing anywhere",
