@@ -532,7 +532,13 @@ class Terminal:
 		def ended():
 			self.read(0)
 			return self.p.poll() is not None
-		wait_for(ended, "its end")
+		try:
+			wait_for(ended, "its end")
+		except Fail as e:
+			where = [open("/proc/%d/%s" % (self.p.pid, f)).read()
+			    for f in ("stat", "syscall", "wchan")]
+			raise Fail("%s, to be %d: %s, %.80r" % (e, status,
+			    where, self.out[-80:]))
 		self.read(0)
 		equal(self.p.returncode, status, "exit status")
 		equal(termios.tcgetattr(self.slave), self.before,
