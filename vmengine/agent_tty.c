@@ -12,6 +12,7 @@
 #include <sys/time.h>
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,7 +47,7 @@ static struct vme_tty	 tty = { .fd = -1 };
 
 static void	vme_tty_read(int, short, void *);
 static void	vme_tty_away(int, short, void *);
-static int	vme_tty_fill(void);
+static int	vme_tty_fill(size_t);
 static void	vme_tty_messages(void);
 static int	vme_tty_message(struct vme_run *, uint64_t, uint8_t *, size_t);
 static int	vme_tty_raw(struct vme_run *, struct vme_session *, uint64_t,
@@ -99,7 +100,7 @@ vme_tty_read(int fd, short event, void *arg)
 	(void)fd;
 	(void)event;
 	(void)arg;
-	if ((n = vme_tty_fill()) > 0)
+	if ((n = vme_tty_fill(SIZE_MAX)) > 0)
 		vme_tty_messages();
 	else if (n == 0)
 		vme_lost("I/O channel closed");
@@ -107,12 +108,14 @@ vme_tty_read(int fd, short event, void *arg)
 		vme_lost(log_strerror(errno));
 }
 
+/* At most max bytes. */
 static int
-vme_tty_fill(void)
+vme_tty_fill(size_t max)
 {
+	size_t	 room = tty.insize - tty.inlen;
 	ssize_t	 n;
 
-	n = recv(tty.fd, tty.in + tty.inlen, tty.insize - tty.inlen,
+	n = recv(tty.fd, tty.in + tty.inlen, room < max ? room : max,
 	    MSG_DONTWAIT);
 	if (n > 0)
 		tty.inlen += (size_t)n;
@@ -135,7 +138,7 @@ vme_tty_drain(void)
 	vme_tty_messages();
 	for (total = 0; !tty.garbled && total < VME_DRAIN_MAX;
 	    total += (size_t)n) {
-		if ((n = vme_tty_fill()) <= 0)
+		if ((n = vme_tty_fill(VME_DRAIN_MAX - total)) <= 0)
 			break;
 		vme_tty_messages();
 	}

@@ -345,13 +345,19 @@ static void
 vme_conn_read(struct vme_conn *c)
 {
 	uint8_t	*buf;
-	size_t	 size, used;
+	size_t	 left, size, used;
 	ssize_t	 n;
 
-	size = c->is_shim && !vme_stdin_writable() ? VME_READ_BLOCKED :
+	/* Little, if stdin in it would have to wait. */
+	size = c->is_shim && (!vme_stdin_writable() || (c->session != NULL &&
+	    vme_session_unstarted(c->session))) ? VME_READ_BLOCKED :
 	    VME_READ_SIZE;
-	if (c->wait == VME_WAIT_STDIN)
-		size = VME_READ_BLOCKED;
+	if (c->wait == VME_WAIT_STDIN) {
+		if (c->inlen - c->inoff >= VME_LOOKAHEAD)
+			return;
+		left = VME_LOOKAHEAD - (c->inlen - c->inoff);
+		size = left < VME_READ_BLOCKED ? left : VME_READ_BLOCKED;
+	}
 	buf = env->scratch;
 	do {
 		n = recv(c->fd, buf, size, MSG_DONTWAIT);

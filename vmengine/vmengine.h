@@ -43,7 +43,8 @@
 #define VME_GONE_MAX	1024		/* ended containers remembered */
 #define VME_PACE_TIME	10		/* ms between two writes to an input
 					   of hyperstart */
-#define VME_LOOKAHEAD	(FRM_STDIN_MAX + 16 * 1024) /* behind waiting stdin */
+#define VME_LOOKAHEAD	(80 * 1024)	/* of a client whose stdin waits: a
+					   frame of it, and what follows */
 #define VME_DRAIN_MAX	(4 * 1024 * 1024) /* read from a VM that is lost */
 #define VME_CLOSE_TIME	10		/* seconds without progress of a
 					   client that is to be closed */

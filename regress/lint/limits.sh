@@ -70,6 +70,7 @@ done <<-EOF
 	vmengine/vmengine.h VME_IN_SMALL 16384 shorter than 16 KiB
 	vmengine/vmengine.h VME_INFLIGHT 64 .It 64 commands that
 	vmengine/vmengine.h VME_EARLY_MAX 16 .It 16 replies
+	vmengine/vmengine.h VME_LOOKAHEAD 81920 .It 80 KiB read from a shim
 	vmengine/vmengine.h VME_DRAIN_MAX 4194304 .It 4 MiB of output
 	common/log.c LOG_WAIT 100 room for at most 100 ms
 	common/imsgev.h IMSGEV_QUEUE_MAX 1024 .It 1024 messages queued
