@@ -3,8 +3,9 @@
 /*
  * Preloaded into a process: its clock of the day differs from the machine's
  * by as many seconds as a file says that is mapped at the start, so that a
- * sandboxed process can be told as well.  Clocks that do not jump are left
- * alone.
+ * sandboxed process can be told as well.  The clock that does not jump stands
+ * still where the second number of the file, in nanoseconds, puts it; with 0
+ * it is left alone.
  */
 
 #include <sys/types.h>
@@ -31,7 +32,7 @@ clock_map(void)
 
 	if (path == NULL || (fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
 		return;
-	p = mmap(NULL, sizeof(*step), PROT_READ, MAP_SHARED, fd, 0);
+	p = mmap(NULL, 2 * sizeof(*step), PROT_READ, MAP_SHARED, fd, 0);
 	if (p != MAP_FAILED)
 		step = p;
 	close(fd);
@@ -40,8 +41,15 @@ clock_map(void)
 int
 clock_gettime(clockid_t id, struct timespec *ts)
 {
+	int64_t	 now;
+
 	if (syscall(SYS_clock_gettime, id, ts) == -1)
 		return (-1);
+	if (step != NULL && (id == CLOCK_MONOTONIC ||
+	    id == CLOCK_MONOTONIC_COARSE) && (now = step[1]) != 0) {
+		ts->tv_sec = (time_t)(now / 1000000000);
+		ts->tv_nsec = (long)(now % 1000000000);
+	}
 	if (step != NULL && (id == CLOCK_REALTIME ||
 	    id == CLOCK_REALTIME_COARSE))
 		ts->tv_sec += (time_t)*step;

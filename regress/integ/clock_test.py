@@ -12,40 +12,6 @@ from faults import *
 
 HOUR = 3600
 STEPS = (HOUR, -HOUR)
-CLOCK = os.path.join(BUILD, "regress/faults/clock.so")
-
-
-class Clock:
-	"""A daemon all of whose processes go by a clock that can be set."""
-
-	def __init__(self, **kw):
-		if SANITIZED:
-			raise Skip("sanitizers want to be loaded first")
-		if not os.path.exists(CLOCK):
-			raise Skip("regress/faults/clock.so is not built")
-		self.d = d = ccp1.Daemon(start=False, level="info",
-		    ksm=None, **kw)
-		self.path = os.path.join(d.dir, "clock")
-		self.value = 0
-		with open(self.path, "wb") as f:
-			f.write(struct.pack("q", 0))
-		preload = "export LD_PRELOAD='%s' CCP_CLOCK='%s'" % (CLOCK,
-		    self.path)
-		Hooks(d, "ccp-frontend", "ccp-vmengine", before=preload)
-		d.env.update(LD_PRELOAD=CLOCK, CCP_CLOCK=self.path)
-		d.start()
-
-	def step(self, seconds):
-		"""As settimeofday(2) would."""
-		self.value += seconds
-		with open(self.path, "r+b") as f:
-			f.write(struct.pack("q", self.value))
-
-	def __enter__(self):
-		return self
-
-	def __exit__(self, *a):
-		self.d.dispose()
 
 
 def took(start):

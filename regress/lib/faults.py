@@ -2,10 +2,11 @@
 """What the tests that break things share, on top of integ.py.
 
 Inject (something goes wrong at the Nth system call of a process), Hooks (a
-daemon whose children can be caught at their first instruction), lives of a
-VM from its registration to its end that may be cut anywhere, and a Stream of
-another VM that may not.  FAULTS=all in the environment: every step is walked;
-else some of them, chosen with CCP_SEED, which is printed.
+daemon whose children can be caught at their first instruction), Clock (one
+whose clocks the test sets), lives of a VM from its registration to its end
+that may be cut anywhere, and a Stream of another VM that may not.  FAULTS=all
+in the environment: every step is walked; else some of them, chosen with
+CCP_SEED, which is printed.
 """
 
 import itertools
@@ -169,6 +170,60 @@ def session_of(sid):
 		if int(rest[3]) == sid and rest[0] not in "ZX":
 			out.append(int(s.split(" ", 1)[0]))
 	return out
+
+
+# ------------------------------------------------------------- the clock
+
+CLOCK = os.path.join(BUILD, "regress/faults/clock.so")
+
+
+class Clock:
+	"""A daemon all of whose processes go by a clock that can be set."""
+
+	def __init__(self, **kw):
+		if SANITIZED:
+			raise Skip("sanitizers want to be loaded first")
+		if not os.path.exists(CLOCK):
+			raise Skip("regress/faults/clock.so is not built")
+		self.d = d = ccp1.Daemon(start=False, level="info",
+		    ksm=None, **kw)
+		self.path = os.path.join(d.dir, "clock")
+		self.value = self.now = 0
+		with open(self.path, "wb") as f:
+			f.write(struct.pack("qq", 0, 0))
+		preload = "export LD_PRELOAD='%s' CCP_CLOCK='%s'" % (CLOCK,
+		    self.path)
+		self.hooks = Hooks(d, "ccp-frontend", "ccp-vmengine",
+		    before=preload)
+		d.env.update(LD_PRELOAD=CLOCK, CCP_CLOCK=self.path)
+		d.start()
+
+	def step(self, seconds):
+		"""As settimeofday(2) would."""
+		self.value += seconds
+		self._write(0, self.value)
+
+	def _write(self, offset, value):
+		with open(self.path, "r+b", buffering=0) as f:
+			f.seek(offset)
+			f.write(struct.pack("q", value))
+
+	def freeze(self):
+		"""From now on no deadline comes but those at() is told of."""
+		self.start = max(time.monotonic_ns(), self.now)
+		self.at(0)
+
+	def at(self, ms):
+		"""So long after freeze().  Who sleeps does not see it before
+		something wakes it."""
+		self.now = self.start + ms * 1000000
+		self._write(8, self.now)
+
+	def __enter__(self):
+		return self
+
+	def __exit__(self, *a):
+		self.d.dispose()
 
 
 # ------------------------------------------------------- what is attacked
