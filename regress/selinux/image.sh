@@ -112,6 +112,7 @@ install_all() {
 	install -m 755 "$here/runtime.sh" "$dir/runtime"
 	install -m 755 "$here/admin.sh" "$dir/admin"
 	install -m 755 "$here/other.sh" "$dir/other"
+	install -m 755 "$here/tour.sh" "$dir/tour"
 	install -m 755 "$here/client1.py" "$dir/client1"
 	mkdir "$dir/demo"
 	install -m 755 "$top/demo/demo.sh" "$build/cc-proxy" \

@@ -158,8 +158,7 @@ wait_for gone
 verdict "it ends with its VM and takes its socket along" \
     "$(pid_of cc-proxy)$(ls $pods/pods/p1/proxy.sock 2>/dev/null)"
 
-# The demo, in the domain of a runtime.
-demo=$("$bin/runtime" demo $pods 2>&1)
+demo=$("$bin/tour" $pods 2>&1)
 equal "the demo" "$(echo "$demo" | tail -n 1)" 'demo: all went well' ||
     echo "$demo"
 verdict "the demo leaves nothing" "$(find $pods -name 'cc-proxy-demo*')"

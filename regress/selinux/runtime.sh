@@ -32,10 +32,6 @@ mkdir)
 session)
 	shift
 	session "$@" ;;
-demo)
-	# Programs with the types that those installed have.
-	LOG=/dev/null TMPDIR=$2 exec /usr/lib/ccp-test/demo/demo.sh \
-	    /usr/lib/ccp-test/demo </dev/null ;;
 unregister)
 	cc-proxyctl -s "$2" unregister "$3" >/dev/null ;;
 client1)
