@@ -492,6 +492,9 @@ def http(d):
 			p.wait()
 
 
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+
+
 class Terminal:
 	"""cc-proxyctl on a pseudo-terminal of its own."""
 
@@ -501,6 +504,9 @@ class Terminal:
 		self.before = termios.tcgetattr(self.slave)
 
 		def child():
+			# Who started the tests may have it ignored.
+			for n in SIGNALS:
+				signal.signal(n, signal.SIG_DFL)
 			os.setsid()
 			fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 		self.p = subprocess.Popen([binary("cc-proxyctl"), "-s",
