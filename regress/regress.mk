@@ -129,6 +129,7 @@ bench: programs $(BENCH) root-users
 # All of it in one count.  What is missing is installed first, by a make of
 # its own: this one has looked for the compiler already.  Without what the
 # virtual machine needs its tests are skipped.  What takes longest begins.
+# Tests wait a good deal: one more than there are processors.
 JOBS		= $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$$(nproc))
 check-all:
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory deps
@@ -137,7 +138,7 @@ check-all:
 
 check-built: programs tests root-users
 	+$(SAN) programs tests
-	regress/run CCP_BUILD=$(BUILD) $(LINTS) $(VM_TESTS) \
+	regress/run -j $$(($$(nproc) + 1)) CCP_BUILD=$(BUILD) $(LINTS) $(VM_TESTS) \
 	    $(call suite,$(BUILD)) $(call suite,build/asan)
 
 # A real virtual machine: downloads a kernel, installs only its tools.
