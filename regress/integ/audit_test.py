@@ -47,14 +47,14 @@ class Ledger:
 		check(event in LEVELS, "%s is not in the manual" % event)
 		fields = {k: str(v) for k, v in fields.items()}
 		self.want.append(dict(fields, event=event))
-		wait_for(lambda: self.find(self.want[-1]) is not None,
-		    "event %s" % self.want[-1])
+		want = self.want[-1]
+		wait_for(lambda: len(self.matches(want, events(self.d))) >=
+		    self.want.count(want), "event %s" % want)
 
-	def find(self, want, among=None):
-		for e in events(self.d) if among is None else among:
-			if all(e.get(k) == v for k, v in want.items()):
-				return e
-		return None
+	@staticmethod
+	def matches(want, among):
+		return [e for e in among
+		    if all(e.get(k) == v for k, v in want.items())]
 
 	def starts(self):
 		self("config-loaded", path=self.d.conf)
@@ -78,8 +78,9 @@ class Ledger:
 	def settle(self):
 		left = events(self.d)
 		for want in self.want:
-			e = self.find(want, left)
-			check(e is not None, "twice, or never: %s" % want)
+			found = self.matches(want, left)
+			check(found, "twice, or never: %s" % want)
+			e = found[0]
 			left.remove(e)
 			SEEN.add(e["event"])
 			line = e["msg"].startswith(("error serving client",
