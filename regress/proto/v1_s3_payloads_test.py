@@ -161,6 +161,7 @@ def hello_eof(d):
 		a = d.agent("eof" + which, ready=False)
 		c = Client1(d)
 		c.send("hello", hello_request("eof", a.ctl_path, a.io_path))
+		a.wait_accept("ctl")
 		a.wait_accept("io")
 		a.hang_up(which)
 		r = c.reply()
