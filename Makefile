@@ -89,10 +89,10 @@ guest_SRCS	:= ccp-guest.c accept.c channel.c command.c container.c cred.c ctl.c 
 		   file.c job.c json.c mounts.c net.c pod.c process.c \
 		   profile.c ps.c rootfs.c spawn.c tty.c vm.c
 lib_SRCS	:= client.c requests.c
-common_SRCS	:= audit.c frame.c hyper.c hypjson.c hyptext.c json.c jsonedit.c \
-		   policy.c reqfield.c request.c rpc1.c token.c peer.c log.c \
-		   msg.c msgstats.c \
-		   ibuf.c msgbuf.c imsg.c imsgev.c spawn.c sandbox.c \
+common_SRCS	:= audit.c clock.c frame.c hyper.c hypjson.c hyptext.c \
+		   json.c jsonedit.c policy.c reqfield.c request.c \
+		   rpc1.c token.c peer.c log.c msg.c msgstats.c ibuf.c \
+		   msgbuf.c imsg.c imsgev.c spawn.c sandbox.c \
 		   landlock.c scmp.c warmup.c
 
 FOLDERS		:= common lib parent frontend vmengine ctl guest

@@ -13,9 +13,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "ctl.h"
 #include "status.h"
 
@@ -59,7 +59,6 @@ static const struct order *order = &orders[0];
 static int	 reverse;
 static int	 wakeup[2] = { -1, -1 };
 
-static uint64_t	 now_ms(void);
 static void	 on_signal(int);
 static void	 catch_signals(void);
 static double	 rate(uint64_t, uint64_t, double);
@@ -81,15 +80,6 @@ static int	 on_key(struct top *, char);
 static int	 on_answer(struct top *);
 static int	 wait_and_act(struct top *);
 static void	 options(struct top *, int, char **);
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec	 ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000);
-}
 
 /*
  * Whatever we are at, blocked in a write to a stopped terminal included, it
@@ -428,7 +418,7 @@ again(struct top *t)
 	t->asker = a;
 	t->tried = 1;
 	t->asking = 0;
-	t->next = now_ms() + t->interval;
+	t->next = clock_ms() + t->interval;
 }
 
 /* 1: quit. */
@@ -470,7 +460,7 @@ static int
 wait_and_act(struct top *t)
 {
 	struct pollfd	 pfd[3];
-	uint64_t	 now = now_ms();
+	uint64_t	 now = clock_ms();
 	char		 c[64];
 	ssize_t		 i, n;
 	int		 r;

@@ -13,7 +13,6 @@
 #include <sys/tree.h>
 
 #include <event.h>
-#include <time.h>
 
 #include "audit.h"
 #include "frame.h"
@@ -47,7 +46,7 @@ struct fe_user {
 	unsigned int		 ndead;		/* VMs without an engine */
 	unsigned int		 ntokens;	/* of its VMs */
 	size_t			 inbytes;	/* see fe_env */
-	time_t			 said;		/* last line in the log */
+	uint64_t		 said;		/* second of the last line */
 };
 RB_HEAD(fe_users, fe_user);
 

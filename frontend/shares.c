@@ -10,8 +10,8 @@
 #include <sys/mman.h>
 
 #include <stdlib.h>
-#include <time.h>
 
+#include "clock.h"
 #include "frontend.h"
 
 static int	fe_user_over(const struct fe_user *, size_t, size_t);
@@ -152,14 +152,12 @@ void
 fe_refused(struct fe_user *u, const struct audit_who *who, const char *limit,
     uint32_t max, const char *what)
 {
-	struct timespec	 now;
 	struct audit	 a;
+	uint64_t	 second = clock_ms() / 1000 + 1;
 
-	if (clock_gettime(CLOCK_MONOTONIC, &now) == -1)
-		fatal("clock_gettime");
-	if (u->said == now.tv_sec + 1)
+	if (u->said == second)
 		return;
-	u->said = now.tv_sec + 1;
+	u->said = second;
 	audit_begin(&a, AUDIT_LIMIT_REACHED);
 	audit_limit(&a, limit, max);
 	audit_who(&a, who);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "frontend.h"
 
 static void	fe_stats_begin(void);
@@ -26,16 +27,6 @@ static uint64_t		 last;		/* when the last round began, ms */
 static unsigned int	 pending;	/* answers that are waited for */
 static int		 under_way;	/* a round */
 static int		 wanted;	/* another */
-
-static uint64_t
-fe_stats_now(void)
-{
-	struct timespec	 ts;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &ts) == -1)
-		fatal("clock_gettime");
-	return ((uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000);
-}
 
 static void
 fe_stats_sleep(uint64_t ms)
@@ -56,7 +47,7 @@ fe_stats_want(void)
 
 	if (under_way || wanted)
 		return;
-	now = fe_stats_now();
+	now = clock_ms();
 	if (last == 0 || now - last >= FE_STATS_PACE)
 		fe_stats_begin();
 	else {
@@ -84,7 +75,7 @@ fe_stats_begin(void)
 
 	wanted = 0;
 	under_way = 1;
-	last = fe_stats_now();
+	last = clock_ms();
 	pending = 0;
 	fe_stats_one(&fenv->stats, &fenv->parent, MSG_DAEMON_STATS_ASK);
 	RB_FOREACH(vm, fe_vmids, &fenv->vmids)
@@ -131,7 +122,7 @@ fe_stats_answer(struct fe_stats *s)
 		return (-1);
 	s->asked = 0;
 	s->fresh = s->known = 1;
-	s->time = fe_stats_now();
+	s->time = clock_ms();
 	fe_stats_gone(s);
 	return (0);
 }
@@ -173,7 +164,7 @@ fe_stats_daemon(struct imsgev *iev, struct ibuf *b, int *fd)
 int
 fe_stats_answered(const struct fe_stats *s, uint32_t *age)
 {
-	*age = s->known ? (uint32_t)((fe_stats_now() - s->time) / 1000) : 0;
+	*age = s->known ? (uint32_t)((clock_ms() - s->time) / 1000) : 0;
 	return (s->fresh ? MSG_ANSWERED : s->known ? MSG_ANSWERED_BEFORE :
 	    MSG_ANSWERED_NEVER);
 }

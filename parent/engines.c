@@ -459,7 +459,7 @@ engines_stats(struct msg_daemon_stats *m)
 	TAILQ_FOREACH(e, &engines, entry) {
 		if (e->state == ENGINE_QUEUED)
 			m->waiting++;
-		else if (e->state == ENGINE_UP && e->child.running)
+		else if (e->state == ENGINE_UP)
 			m->running++;
 		else
 			m->starting++;

@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "journal.h"
 #include "logfmt.h"
 #include "logsink.h"
@@ -65,7 +66,6 @@ static struct {
 
 static uint64_t	 lost;		/* lines, since the start */
 
-static uint64_t	 now(void);
 static ssize_t	 out_some(const char *, size_t);
 static int	 out_whole(const char *, size_t);
 static void	 out_write(const char *, size_t);
@@ -79,15 +79,6 @@ static void	 journal_open(void);
 static int	 journal_write(enum log_level, const char *, size_t,
 		    const char *, const struct log_field *);
 static size_t	 report(char *, size_t, uint64_t, int);
-
-static uint64_t
-now(void)
-{
-	struct timespec	 ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((uint64_t)ts.tv_sec * NSEC + (uint64_t)ts.tv_nsec);
-}
 
 /*
  * O_NONBLOCK on descriptor 2 itself would change it for everybody who shares
@@ -251,7 +242,7 @@ sys_open(void)
 	ssize_t			 n;
 	int			 error = ENOENT, fd;
 
-	sys.tried = now();
+	sys.tried = clock_ns();
 	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		for (j = 0; j < sizeof(paths) / sizeof(paths[0]); j++) {
 			memset(&sun, 0, sizeof(sun));
@@ -326,7 +317,7 @@ sys_write(enum log_level level, const struct timespec *ts, const char *line,
 	if (localtime_r(&ts->tv_sec, &tm) == NULL)
 		memset(&tm, 0, sizeof(tm));
 	for (tries = 0; tries < 2; tries++) {
-		if (sys.fd == -1 && (now() - sys.tried < NSEC ||
+		if (sys.fd == -1 && (clock_ns() - sys.tried < NSEC ||
 		    sys_open() == -1))
 			break;
 		if (sys.dropped != 0) {
@@ -352,7 +343,7 @@ journal_open(void)
 		.sun_path = JOURNAL_SOCKET
 	};
 
-	journal.tried = now();
+	journal.tried = clock_ns();
 	if ((journal.fd = socket(AF_UNIX,
 	    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) == -1)
 		return;
@@ -377,7 +368,7 @@ journal_write(enum log_level level, const char *line, size_t len,
 	if (size == 0)
 		return (-1);
 	for (tries = 0; tries < 2; tries++) {
-		if (journal.fd == -1 && now() - journal.tried >= NSEC)
+		if (journal.fd == -1 && clock_ns() - journal.tried >= NSEC)
 			journal_open();
 		if (journal.fd == -1)
 			return (-1);

@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "audit.h"
+#include "clock.h"
 #include "logsink.h"
 
 #define NSEC		1000000000ULL
@@ -25,7 +25,6 @@
 
 static uint64_t	 suppressed;
 
-static uint64_t	 now(void);
 static void	 bucket_report(struct logsink_bucket *, const char *);
 static void	 event_report(struct logsink_bucket *, const char *,
 		    const uint32_t *);
@@ -48,15 +47,6 @@ logsource_suppressed(void)
 	return (suppressed);
 }
 
-static uint64_t
-now(void)
-{
-	struct timespec	 ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((uint64_t)ts.tv_sec * NSEC + (uint64_t)ts.tv_nsec);
-}
-
 /* Takes one token; 0 if there is none. */
 static int
 bucket_take(struct logsink_bucket *lb, uint64_t burst, uint64_t rate)
@@ -67,7 +57,7 @@ bucket_take(struct logsink_bucket *lb, uint64_t burst, uint64_t rate)
 		burst *= BUCKET_DEBUG;
 		rate *= BUCKET_DEBUG;
 	}
-	t = now();
+	t = clock_ns();
 	if (lb->lb_last == 0 || t - lb->lb_last >= burst / rate * NSEC) {
 		lb->lb_last = t;
 		lb->lb_tokens = burst;
@@ -141,7 +131,7 @@ static void
 events_report(struct logsink_events *le, const char *vm, const uint32_t *uid,
     uint64_t quiet)
 {
-	uint64_t	 t = now();
+	uint64_t	 t = clock_ns();
 
 	if (t - le->le_bad.lb_last >= quiet)
 		event_report(&le->le_bad, vm, uid);
@@ -169,7 +159,7 @@ uid_events(struct logsink_uids *lu, uint32_t uid, int *own)
 {
 	struct logsink_events	*le;
 	uint64_t		 full = EVENT_BURST / EVENT_RATE * NSEC;
-	uint64_t		 t = now();
+	uint64_t		 t = clock_ns();
 	size_t			 i;
 
 	*own = 1;

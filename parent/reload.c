@@ -19,6 +19,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "notify.h"
 #include "parent.h"
 
@@ -56,7 +57,6 @@ static void	reload_tell(const char *);
 static void	reload_answer(int);
 static void	reload_timeout(int, short, void *);
 static void	reload_asked(int, short, void *);
-static uint64_t	reload_now(void);
 
 void
 reload_init(void)
@@ -84,15 +84,6 @@ reload_again(void)
 		reload.again = 1;
 	else
 		reload_start();
-}
-
-static uint64_t
-reload_now(void)
-{
-	struct timespec	 ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000);
 }
 
 static void
@@ -332,7 +323,7 @@ int
 reload_ask(struct imsgev *iev, struct ibuf *b, int *fd)
 {
 	struct timeval	 tv = { 0, 0 };
-	uint64_t	 now = reload_now(), wait;
+	uint64_t	 now = clock_ms(), wait;
 
 	(void)iev;
 	(void)fd;
@@ -360,7 +351,7 @@ reload_asked(int fd, short event, void *arg)
 		reload_answer(1);
 		return;
 	}
-	reload.last_ask = reload_now();
+	reload.last_ask = clock_ms();
 	reload_start();
 }
 

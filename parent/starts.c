@@ -14,8 +14,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "engine.h"
 #include "parent.h"
 
@@ -35,7 +35,6 @@ static TAILQ_HEAD(, queue) queues = TAILQ_HEAD_INITIALIZER(queues);
 static struct event	 rate_timer;
 static unsigned int	 nstarting, rate_used;
 
-static uint64_t	start_now(void);
 static unsigned int start_max(void);
 static int	start_refused(const struct msg_vm_open *,
 		    const struct ucred *);
@@ -53,17 +52,6 @@ void
 starts_init(void)
 {
 	evtimer_set(&rate_timer, start_rate, NULL);
-}
-
-/* Milliseconds of a clock that does not jump. */
-static uint64_t
-start_now(void)
-{
-	struct timespec	 ts;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &ts) == -1)
-		fatal("clock_gettime");
-	return ((uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000);
 }
 
 int
@@ -212,7 +200,7 @@ starts_next(void)
 			start_process(e);
 			continue;
 		}
-		e->late = e->deadline = start_now();
+		e->late = e->deadline = clock_ms();
 		e->late += PARENT_DIAL_TIME * 1000;
 		e->deadline += penv->conf.timeouts[FLT_READY] + 1000;
 		start_connect(-1, 0, e);
@@ -277,7 +265,7 @@ start_connect(int fd, short event, void *arg)
 		}
 	}
 	error = errno;
-	now = start_now();
+	now = clock_ms();
 	/* A 1.x runtime does not wait until its hypervisor listens. */
 	if ((error == EAGAIN && now < e->deadline) ||
 	    ((error == ENOENT || error == ECONNREFUSED) &&
@@ -356,7 +344,6 @@ start_settled(struct engine *e)
 		return;
 	e->slot = 0;
 	nstarting--;
-	e->state = ENGINE_UP;
 	starts_next();
 }
 

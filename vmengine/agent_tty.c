@@ -380,7 +380,7 @@ vme_tty_pause(struct vme_session *s)
 		return;
 	ms = env->conf.timeouts.shim < VME_AWAY_TIME ?
 	    env->conf.timeouts.shim : VME_AWAY_TIME;
-	gone = vme_now() - s->left;
+	gone = clock_ms() - s->left;
 	ms = gone < ms ? ms - gone : 0;
 	wait.tv_sec = (time_t)(ms / 1000);
 	wait.tv_usec = (suseconds_t)(ms % 1000) * 1000;
@@ -431,7 +431,7 @@ vme_tty_waits(const struct vme_session *s)
 static void
 vme_tty_stray(const char *what, uint64_t seq)
 {
-	uint64_t	 now = vme_now();
+	uint64_t	 now = clock_ms();
 
 	if (now < tty.stray_next) {
 		tty.strays++;

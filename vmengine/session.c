@@ -191,7 +191,7 @@ vme_session_left(struct vme_conn *c)
 		}
 		LIST_REMOVE(s, claim_entry);
 		s->conn = NULL;
-		s->left = vme_now();
+		s->left = clock_ms();
 		vme_session_keep(s, c);
 	}
 	c->session = NULL;

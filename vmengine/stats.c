@@ -74,7 +74,7 @@ vme_stats(struct imsgev *iev, struct ibuf *b, int *fd)
 	(void)fd;
 	memset(&m, 0, sizeof(m));
 	m.dialect = vme_stats_dialect();
-	m.uptime = vme_now() - env->started;
+	m.uptime = clock_ms() - env->started;
 	vme_stats_clients(&m);
 	vme_stats_streams(&m);
 	vme_ctl_stats(&m);

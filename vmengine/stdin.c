@@ -80,7 +80,7 @@ vme_stdin_ready(struct vme_conn *c)
 		TAILQ_INSERT_TAIL(&in.waiters, c, wait_entry);
 		return (0);
 	}
-	if (c->session->paced > 0 && (now = vme_now()) < c->session->paced) {
+	if (c->session->paced > 0 && (now = clock_ms()) < c->session->paced) {
 		vme_conn_wait(c, VME_WAIT_PACE,
 		    (uint32_t)(c->session->paced - now));
 		return (0);
@@ -234,7 +234,7 @@ vme_stdin_pace(struct vme_session *s, uint8_t *p, size_t hdrlen, size_t len)
 	vme_tty_hexdump("-> writing to hyper", p + hdrlen, n);
 	start = p + hdrlen - HYP_TTY_HEADER_SIZE;
 	hyp_tty_encode(start, base, n);
-	s->paced = vme_now() + VME_PACE_TIME;
+	s->paced = clock_ms() + VME_PACE_TIME;
 	/* The session is gone if the VM is lost by this. */
 	vme_stdin_send(start, HYP_TTY_HEADER_SIZE + n);
 	if (n == len)

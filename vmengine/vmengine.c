@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "sandbox.h"
@@ -107,16 +106,6 @@ vme_watch(struct event *ev, const struct timeval *tv)
 {
 	if (event_add(ev, tv) == -1)
 		fatal("event_add");
-}
-
-uint64_t
-vme_now(void)
-{
-	struct timespec	 ts;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &ts) == -1)
-		fatal("clock_gettime");
-	return ((uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000);
 }
 
 /* After what is readable now.  That takes memory; else at once. */
@@ -258,7 +247,7 @@ vme_commit(struct imsgev *iev, struct ibuf *b, int *fd)
 	env->frontend.iev_takes_fds = 1;
 	iev->iev_state = VME_READY;
 	env->state = VME_READY;
-	env->started = vme_now();
+	env->started = clock_ms();
 	vme_dialect_init();
 	/* 1.x clients see the numbers: they begin with 1. */
 	env->next_seq = 1;

@@ -20,6 +20,7 @@
 #include <event.h>
 
 #include "audit.h"
+#include "clock.h"
 #include "frame.h"
 #include "hyper.h"
 #include "imsgev.h"
@@ -220,7 +221,7 @@ struct vme_env {
 	unsigned int		 ngone;
 	int			 unregistered;
 	int			 told_lost;	/* the parent */
-	uint64_t		 started;	/* ms, as vme_now() */
+	uint64_t		 started;	/* ms, as clock_ms() */
 	struct vme_counts	 counts;
 	int			 ctl_fd, io_fd, console_fd, peer_fd;
 	struct vme_conns	 conns;
@@ -254,7 +255,6 @@ void	 vme_vmlog(enum log_level, const char *section, const char *, ...)
 void	*vme_malloc(size_t);
 /* event_add(3); what nobody waits for would hang: fatal. */
 void	 vme_watch(struct event *, const struct timeval *);
-uint64_t vme_now(void);		/* ms of a clock that does not jump */
 
 /* conn.c: connections; out.c: what goes to them */
 struct vme_conn *vme_conn_new(uint64_t connid, const struct audit_who *,

@@ -80,7 +80,7 @@ int	 vme_main(int, char *[]);
 
 int	 LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
-static uint64_t			 clock_ms;
+static uint64_t			 play_ms;
 static struct event_base	*base;
 static int			 over, leaving;
 
@@ -102,8 +102,8 @@ clock_gettime(clockid_t id, struct timespec *ts)
 {
 	if (id != CLOCK_MONOTONIC && id != CLOCK_MONOTONIC_COARSE)
 		return ((int)syscall(SYS_clock_gettime, id, ts));
-	ts->tv_sec = (time_t)(clock_ms / 1000);
-	ts->tv_nsec = (long)(clock_ms % 1000) * 1000000;
+	ts->tv_sec = (time_t)(play_ms / 1000);
+	ts->tv_nsec = (long)(play_ms % 1000) * 1000000;
 	return (0);
 }
 
@@ -117,7 +117,7 @@ engine_conf(struct msg_vm_conf *conf)
 void
 engine_time(uint64_t ms)
 {
-	clock_ms += ms;
+	play_ms += ms;
 }
 
 int
@@ -342,7 +342,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	signal(SIGPIPE, SIG_IGN);
 	log_init_sink(engine_log, LOGL_INFO);
-	clock_ms = 1000000;
+	play_ms = 1000000;
 	if ((first = dup(0)) == -1 && (first = open("/dev/null",
 	    O_RDONLY)) == -1)
 		BUG("no descriptors");
