@@ -143,15 +143,21 @@ nowhere("0<&- 1>&- 2>&-", "every standard descriptor closed")
 nowhere("2</dev/null", "standard error open for reading only")
 
 
-@test("logfull", "a pipe that nobody reads, and somebody again",
-    private=False)
-def pipe():
+def piped():
+	"""A daemon that logs to a pipe, and the end to read from."""
 	d = Daemon(level="debug", ksm=None, start=False)
 	r, w = os.pipe()
 	d.proc = subprocess.Popen(d.argv, stdin=subprocess.DEVNULL,
 	    stdout=subprocess.DEVNULL, stderr=w, cwd=d.dir, env=d.env)
 	os.close(w)
 	open(d.log_path, "w").close()
+	return d, r
+
+
+@test("logfull", "a pipe that nobody reads, and somebody again",
+    private=False)
+def pipe():
+	d, r = piped()
 	try:
 		d.wait_listening()
 		vm = d.vm()
@@ -181,12 +187,7 @@ def pipe():
 
 @test("logfull", "a pipe whose reader went away", private=False)
 def broken_pipe():
-	d = Daemon(level="debug", ksm=None, start=False)
-	r, w = os.pipe()
-	d.proc = subprocess.Popen(d.argv, stdin=subprocess.DEVNULL,
-	    stdout=subprocess.DEVNULL, stderr=w, cwd=d.dir, env=d.env)
-	os.close(w)
-	open(d.log_path, "w").close()
+	d, r = piped()
 	try:
 		d.wait_listening()
 		vm = d.vm()

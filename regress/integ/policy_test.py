@@ -324,6 +324,27 @@ def owners():
 		d.wait_denied(1)
 
 
+def refused_during(d, change, path, times):
+	"""Registrations at path all fail, whatever changes there meanwhile."""
+	stop = threading.Event()
+
+	def change_on():
+		while not stop.is_set():
+			change()
+
+	t = threading.Thread(target=change_on, daemon=True)
+	t.start()
+	seen = collections.Counter()
+	c = Tenant(d, os.geteuid(), os.getegid())
+	for i in range(times):
+		seen[c.try_register("vm%d" % i, at(path, path))] += 1
+	stop.set()
+	t.join()
+	check(set(seen) <= {dial_error(path), dial_error(path,
+	    "no such file or directory")}, "answers: %s" % seen)
+	check(seen[dial_error(path)] > 0, "never refused")
+
+
 @test("policy", "a link that is swapped in while clients register",
     private=False)
 def swapped():
@@ -333,30 +354,16 @@ def swapped():
 		good, bad = Agent(vms, "good"), Agent(out, "bad")
 		d.agents += [good, bad]
 		path = os.path.join(vms, "swap")
-		stop = threading.Event()
 
 		def swap():
-			n = 0
-			while not stop.is_set():
-				n += 1
-				os.symlink(bad.ctl_path, path + "~")
-				os.rename(path + "~", path)
-				os.unlink(path)
-				os.link(good.ctl_path, path + "~")
-				os.rename(path + "~", path)
-				os.unlink(path)
+			os.symlink(bad.ctl_path, path + "~")
+			os.rename(path + "~", path)
+			os.unlink(path)
+			os.link(good.ctl_path, path + "~")
+			os.rename(path + "~", path)
+			os.unlink(path)
 
-		t = threading.Thread(target=swap, daemon=True)
-		t.start()
-		seen = collections.Counter()
-		c = Tenant(d, os.geteuid(), os.getegid())
-		for i in range(1000):
-			seen[c.try_register("vm%d" % i, at(path, path))] += 1
-		stop.set()
-		t.join()
-		check(set(seen) <= {dial_error(path), dial_error(path,
-		    "no such file or directory")}, "answers: %s" % seen)
-		check(seen[dial_error(path)] > 0, "never refused")
+		refused_during(d, swap, path, 1000)
 		equal(bad.accepted["ctl"], 0, "connections")
 
 
@@ -371,24 +378,12 @@ def vanishing():
 		a = Agent(out, "other")
 		d.agents.append(a)
 		path = os.path.join(vms, "link")
-		stop = threading.Event()
 
 		def blink():
-			while not stop.is_set():
-				os.link(a.ctl_path, path)
-				os.unlink(path)
+			os.link(a.ctl_path, path)
+			os.unlink(path)
 
-		t = threading.Thread(target=blink, daemon=True)
-		t.start()
-		seen = collections.Counter()
-		c = Tenant(d, os.geteuid(), os.getegid())
-		for i in range(1500):
-			seen[c.try_register("vm%d" % i, at(path, path))] += 1
-		stop.set()
-		t.join()
-		check(set(seen) <= {dial_error(path), dial_error(path,
-		    "no such file or directory")}, "answers: %s" % seen)
-		check(seen[dial_error(path)] > 0, "never refused")
+		refused_during(d, blink, path, 1500)
 		equal(a.accepted["ctl"], 0, "connections")
 
 

@@ -258,7 +258,7 @@ def tiny(pids):
 def buffers():
 	need_root()
 	d = ccp1.Daemon(level="warn", ksm=None)
-	try:
+	with checked(d):
 		d.bystander = Bystander(d)
 		n = tiny(d.processes())
 		for i, kind in enumerate((Bulk3, Bulk1) * 2):
@@ -275,12 +275,6 @@ def buffers():
 			b.close()
 			d.bystander.check()
 		note("%d buffers made tiny" % n)
-	except BaseException:
-		show_log(d)
-		d.dispose()
-		raise
-	wrong = d.dispose()
-	check(wrong is None, wrong)
 
 
 # ------------------------------------------------------------ by the peers
@@ -318,7 +312,7 @@ def splits(data):
     private=False)
 def client_cut():
 	d = Daemon(level="warn", ksm=None)
-	try:
+	with checked(d):
 		d.bystander = Bystander(d)
 		vm = d.vm(mode="echo")
 		request = frame(COMMAND, ATTACH, compact({"containerId":
@@ -349,19 +343,13 @@ def client_cut():
 			equal(got, b"one2and three", "stdin")
 			vm.agent.skip_ctl()
 		d.bystander.check()
-	except BaseException:
-		show_log(d)
-		d.dispose()
-		raise
-	wrong = d.dispose()
-	check(wrong is None, wrong)
 
 
 @test("short", "a 1.x client's requests and stdin cut anywhere",
     private=False)
 def client1_cut():
 	d = ccp1.Daemon(level="warn", ksm=None)
-	try:
+	with checked(d):
 		vm = d.vm1(mode="ack")
 		request = ccp1.message(ccp1.request("attach", {"containerId":
 		    vm.id})) + ccp1.message(ccp1.request("hyper",
@@ -382,18 +370,12 @@ def client1_cut():
 			while len(got) < 13:
 				got += vm.agent.next_tty()[1]
 			equal(got, b"one2and three", "stdin")
-	except BaseException:
-		show_log(d)
-		d.dispose()
-		raise
-	wrong = d.dispose()
-	check(wrong is None, wrong)
 
 
 @test("short", "a guest's messages cut anywhere", private=False)
 def guest_cut():
 	d = ccp1.Daemon(level="warn", ksm=None)
-	try:
+	with checked(d):
 		d.bystander = Bystander(d)
 		vm, vm1 = d.vm(mode="manual"), d.vm1()
 		vm.agent.mode = "ack"
@@ -426,12 +408,6 @@ def guest_cut():
 				c.close()
 				d.clients.remove(c)
 		d.bystander.check()
-	except BaseException:
-		show_log(d)
-		d.dispose()
-		raise
-	wrong = d.dispose()
-	check(wrong is None, wrong)
 
 
 main()

@@ -386,7 +386,7 @@ def cases():
 
 def run(kind):
 	d = ccp1.Daemon(level="warn", ksm=None, timeouts={"ready": READY})
-	try:
+	with checked(d):
 		d.bystander = Bystander(d)
 		stream = Stream(d)
 		stream.alive()
@@ -427,12 +427,6 @@ def run(kind):
 		bad = [b for b in bad_news(d, 0) if "engine of" in b]
 		equal(bad, [], "the log")
 		note("%d cases" % n)
-	except BaseException:
-		show_log(d)
-		d.dispose()
-		raise
-	wrong = d.dispose()
-	check(wrong is None, wrong)
 
 
 @test("vmsock", "sockets that refuse, hang, end or lie, 3.x", private=False)

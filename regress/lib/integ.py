@@ -4,6 +4,7 @@
 On top of ccp.py.  With a sanitizer build the amounts are a tenth.
 """
 
+import contextlib
 import hashlib
 import random
 import resource
@@ -24,6 +25,20 @@ QUIET = {"level": "warn", "ksm": None}
 
 def scaled(n, least=1):
 	return max(least, n // 10) if SANITIZED else n
+
+
+@contextlib.contextmanager
+def checked(d):
+	"""with checked(d): what is done with a daemon that ends well after it;
+	its log is shown if something fails."""
+	try:
+		yield d
+	except BaseException:
+		show_log(d)
+		d.dispose()
+		raise
+	wrong = d.dispose()
+	check(wrong is None, wrong)
 
 
 def note(text):
